@@ -1,0 +1,234 @@
+"""Set lendgate up and run it, from a fresh clone: `python run.py demo | test | bench | lock`.
+
+  demo [--keep …]     the instalment shop against simulated institutions, on this machine alone
+  test [pytest args]  lint, format, types, tests and the coverage of the money path; with arguments, those tests only
+  bench [args]        what one call costs: bench/call.py
+  lock [uv args]      resolve requirements.lock again from pyproject.toml (`lock --upgrade` moves every pin)
+
+Rules
+- Standard library only; Python 3.11 or newer and pip are enough. uv makes it faster and is used where it is found.
+- The file must parse on the old Pythons that it turns away: no annotations that need a newer one, no match statement.
+- Nothing is installed that requirements.lock does not pin by hash, and nothing outside `.venv` is changed.
+- The exit code is that of the first step that failed.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit("lendgate needs Python 3.11 or newer; this is {}.{}. Try: python3.11 run.py".format(*sys.version_info[:2]))
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PROGRAMS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / "lendgate.stamp"
+LOCK = ROOT / "requirements.lock"
+MONEY_PATH = ("wire", "operations", "store", "audit")
+MONEY_PATH_COVERAGE = 95  # per cent of statements and branches
+
+
+class Failed(Exception):
+    """A step failed: its exit code, and what the person can do about it."""
+
+    def __init__(self, code: int, advice: str) -> None:
+        super().__init__(advice)
+        self.code = code
+
+
+def call(title: str, *command: object) -> int:
+    """Run one step in the root folder; say what it is before and how long it took after. Returns its exit code."""
+    print(f"── {title}", flush=True)
+    began = time.monotonic()
+    try:
+        code = subprocess.call([str(part) for part in command], cwd=ROOT)
+    except OSError as error:
+        print(f"   {error}", flush=True)
+        code = 127
+    outcome = "done" if code == 0 else f"failed with exit code {code}"
+    print(f"   {title}: {outcome} in {time.monotonic() - began:.1f} s", flush=True)
+    return code if code >= 0 else 128 - code  # ended by a signal: what a shell would say
+
+
+def become(*command: object) -> int:
+    """Hand this process over to the command, so that signals and the exit code are its own."""
+    words = [str(part) for part in command]
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(words[0], words)
+    return subprocess.call(words)
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+def plugins() -> list:
+    """The folders of the plugins that are distributions already."""
+    return sorted(project.parent for project in ROOT.glob("plugins/*/pyproject.toml"))
+
+
+def fingerprint() -> str:
+    """What the environment was made from. The place counts too: editable installs do not survive a move."""
+    parts = [ROOT / "run.py", LOCK, *(folder / "pyproject.toml" for folder in [ROOT, *plugins()])]
+    digest = hashlib.sha256(f"{ROOT}\n".encode())
+    for part in parts:
+        digest.update(f"{part}\n".encode() + hashlib.sha256(part.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def prepare() -> None:
+    """Make `.venv` say what requirements.lock says. Does nothing when it was made from the same files before."""
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == fingerprint():
+        return
+    STAMP.unlink(missing_ok=True)
+    uv = PROGRAMS / "uv" if (PROGRAMS / "uv").exists() else shutil.which("uv")
+    if uv is None:
+        make_venv()
+        uv = locked_uv()
+    if uv is None or not install_with_uv(uv):
+        install_with_pip()
+    STAMP.write_text(fingerprint())
+
+
+def make_venv() -> None:
+    """Make `.venv` with pip in it, unless a usable one stands there."""
+    if PYTHON.exists():
+        return
+    if call("make .venv", sys.executable, "-m", "venv", "--clear", VENV):
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise Failed(1, "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv.")
+
+
+def locked_uv() -> "Path | None":
+    """Install the uv that requirements.lock pins, by its hashes; None where it has no wheel for this machine."""
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
+    end = next(number for number in range(start + 1, len(lines)) if not lines[number].startswith("    --hash"))
+    only_uv = VENV / "uv.lock"
+    only_uv.write_text("\n".join(lines[start:end]).rstrip("\\ ") + "\n", encoding="utf-8")
+    code = call("install uv", PYTHON, "-m", "pip", "install", *PIP, "--require-hashes", "--no-deps", "-r", only_uv)
+    return None if code else PROGRAMS / "uv"
+
+
+def editable() -> list:
+    """lendgate and every plugin, as `-e` arguments."""
+    return [word for folder in [ROOT, *plugins()] for word in ("-e", folder)]
+
+
+PIP = ("--quiet", "--disable-pip-version-check", "--only-binary", ":all:")
+OURS = ("--no-deps", "--no-build-isolation")  # the lock has both the dependencies and the build back end
+
+
+def install_with_uv(uv: "Path | str") -> bool:
+    """Say whether uv could install the lock and then our own packages."""
+    if not PYTHON.exists():
+        shutil.rmtree(VENV, ignore_errors=True)
+        if call("make .venv", uv, "venv", "--quiet", "--python", sys.executable, VENV):
+            return False
+    install = (uv, "pip", "install", "--quiet", "--python", PYTHON)
+    if call("install requirements.lock (uv)", *install, "--only-binary", ":all:", "--require-hashes", "-r", LOCK):
+        return False
+    return call("install lendgate and its plugins (uv)", *install, *OURS, *editable()) == 0
+
+
+def install_with_pip() -> None:
+    """The same with nothing but pip."""
+    make_venv()
+    install = (PYTHON, "-m", "pip", "install")
+    if call("install requirements.lock (pip)", *install, *PIP, "--require-hashes", "-r", LOCK):
+        raise Failed(
+            1,
+            "The packages of requirements.lock could not be installed; the lines above say why. Is there a network,"
+            " or a mirror named by PIP_INDEX_URL? To start afresh, remove .venv and run this again.",
+        )
+    if call("install lendgate and its plugins (pip)", *install, "--quiet", "--no-index", *OURS, *editable()):
+        raise Failed(1, "lendgate or a plugin could not be installed: read the lines above, mend its pyproject.toml.")
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+
+def demo(arguments: list) -> int:
+    """Run the instalment shop."""
+    return become(PYTHON, "-m", "examples.instalment_shop.demo", *arguments)
+
+
+def bench(arguments: list) -> int:
+    """Measure one call."""
+    return become(PYTHON, "bench/call.py", *arguments)
+
+
+def prove(arguments: list) -> int:
+    """Run the proofs."""
+    return become(PYTHON, "bench/prove.py", *arguments)
+
+
+def test(arguments: list) -> int:
+    """Run every check, also after one has failed, so that one run shows all there is to mend."""
+    packages = [package.parent for folder in plugins() for package in folder.glob("lendgate_*/__init__.py")]
+    run = (PYTHON, "-m")
+    pytest = (*run, "pytest", "-n", "auto")
+    if arguments:
+        # A part of the tests cannot be held to the coverage of all of them.
+        checks = {"pytest": (*pytest, *arguments)}
+    else:
+        measured = ",".join(f"gateway/{floor}/*" for floor in MONEY_PATH)
+        checks = {
+            "ruff check": (*run, "ruff", "check", "."),
+            "ruff format": (*run, "ruff", "format", "--check", "."),
+            "mypy --strict": (*run, "mypy", "gateway", *packages),
+            "pytest": (*pytest, "--cov", "--cov-report="),
+            f"coverage of {measured}": (
+                *run,
+                *("coverage", "report", f"--include={measured}", f"--fail-under={MONEY_PATH_COVERAGE}"),
+            ),
+        }
+    codes = {title: call(title, *command) for title, command in checks.items()}
+    failed = [title for title, code in codes.items() if code]
+    print(f"── failed: {', '.join(failed)}" if failed else f"── all good: {', '.join(codes)}", flush=True)
+    return next((code for code in codes.values() if code), 0)
+
+
+def lock(arguments: list) -> int:
+    """Resolve the runtime and development dependencies for every platform and pin them by hash; no host is named."""
+    compile_command = (
+        *(PYTHON, "-m", "uv", "pip", "compile", "--quiet"),
+        *("pyproject.toml", "--extra", "dev", "--output-file", LOCK.name),
+        *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"),
+        *("--no-emit-package", "lendgate", "--custom-compile-command", "python run.py lock"),
+    )
+    code = call("resolve requirements.lock", *compile_command, *arguments)
+    if code == 0 and "://" in LOCK.read_text(encoding="utf-8"):
+        raise Failed(1, "requirements.lock names a host; it must not: pin released versions only.")
+    return code
+
+
+COMMANDS = {"demo": demo, "test": test, "bench": bench, "lock": lock}
+if (ROOT / "bench" / "prove.py").exists():
+    COMMANDS["prove"] = prove
+
+
+def main(words: list) -> int:
+    """Set the environment up, then run the command that the first word names."""
+    if not words or words[0] not in COMMANDS:
+        print(__doc__)
+        return 0 if words in (["-h"], ["--help"]) else 2
+    arguments = words[2:] if words[1:2] == ["--"] else words[1:]
+    try:
+        prepare()
+        return COMMANDS[words[0]](arguments)
+    except Failed as failure:
+        print(f"run.py: {failure}", file=sys.stderr)
+        return failure.code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
