@@ -1,0 +1,1 @@
+"""What must survive: rows that are committed together or not at all. Only this folder knows SQL."""
