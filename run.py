@@ -7,17 +7,19 @@
 
 Rules
 - Standard library only; Python 3.11 or newer and pip are enough. uv makes it faster and is used where it is found.
-- The file must parse on the old Pythons that it turns away: no annotations that need a newer one, no match statement.
+- The file must parse on the old Pythons that it turns away, down to 3.6, or they would print a riddle instead.
 - Nothing is installed that requirements.lock does not pin by hash, and nothing outside `.venv` is changed.
 - The exit code is that of the first step that failed.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -29,6 +31,13 @@ PROGRAMS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "lendgate.stamp"
 LOCK = ROOT / "requirements.lock"
+# Published as source only: an independent client of a partner, for tests. The locked setuptools builds it.
+FROM_SOURCE = ("python-alipay-sdk",)
+LOCKED = ("--require-hashes", "--no-deps")
+WHEELS = ("--only-binary", ":all:")
+# The dependencies and the build back ends are installed already: nothing is fetched behind the lock's back.
+BUILD_HERE = ("--no-deps", "--no-build-isolation")
+QUIET_PIP = ("--quiet", "--disable-pip-version-check")
 MONEY_PATH = ("wire", "operations", "store", "audit")
 MONEY_PATH_COVERAGE = 95  # per cent of statements and branches
 
@@ -68,7 +77,7 @@ def become(*command: object) -> int:
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
-def plugins() -> list:
+def plugins() -> list[Path]:
     """The folders of the plugins that are distributions already."""
     return sorted(project.parent for project in ROOT.glob("plugins/*/pyproject.toml"))
 
@@ -105,71 +114,74 @@ def make_venv() -> None:
         raise Failed(1, "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv.")
 
 
-def locked_uv() -> "Path | None":
-    """Install the uv that requirements.lock pins, by its hashes; None where it has no wheel for this machine."""
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
-    end = next(number for number in range(start + 1, len(lines)) if not lines[number].startswith("    --hash"))
-    only_uv = VENV / "uv.lock"
-    only_uv.write_text("\n".join(lines[start:end]).rstrip("\\ ") + "\n", encoding="utf-8")
-    code = call("install uv", PYTHON, "-m", "pip", "install", *PIP, "--require-hashes", "--no-deps", "-r", only_uv)
+def part_of_lock(name: str, wanted: Callable[[str], bool]) -> Path:
+    """Write the pins of the wanted packages, hashes included, to a file of its own in `.venv`."""
+    pins = re.split(r"^(?=[\w.-]+==)", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    part = VENV / f"{name}.lock"
+    part.write_text("".join(pin for pin in pins if wanted(pin.partition("==")[0])), encoding="utf-8")
+    return part
+
+
+def locked_uv() -> Path | None:
+    """Install the uv that requirements.lock pins; None where it has no wheel for this machine."""
+    only_uv = part_of_lock("uv", lambda name: name == "uv")
+    code = call("install uv", PYTHON, "-m", "pip", "install", *QUIET_PIP, *LOCKED, *WHEELS, "-r", only_uv)
     return None if code else PROGRAMS / "uv"
 
 
-def editable() -> list:
-    """lendgate and every plugin, as `-e` arguments."""
-    return [word for folder in [ROOT, *plugins()] for word in ("-e", folder)]
-
-
-PIP = ("--quiet", "--disable-pip-version-check", "--only-binary", ":all:")
-OURS = ("--no-deps", "--no-build-isolation")  # the lock has both the dependencies and the build back end
-
-
-def install_with_uv(uv: "Path | str") -> bool:
-    """Say whether uv could install the lock and then our own packages."""
+def install_with_uv(uv: Path | str) -> bool:
+    """Say whether uv could make the environment and install everything."""
     if not PYTHON.exists():
         shutil.rmtree(VENV, ignore_errors=True)
-        if call("make .venv", uv, "venv", "--quiet", "--python", sys.executable, VENV):
+        if call("make .venv (uv)", uv, "venv", "--quiet", "--python", sys.executable, VENV):
             return False
-    install = (uv, "pip", "install", "--quiet", "--python", PYTHON)
-    if call("install requirements.lock (uv)", *install, "--only-binary", ":all:", "--require-hashes", "-r", LOCK):
-        return False
-    return call("install lendgate and its plugins (uv)", *install, *OURS, *editable()) == 0
+    return install("uv", uv, "pip", "install", "--quiet", "--python", PYTHON)
 
 
 def install_with_pip() -> None:
     """The same with nothing but pip."""
     make_venv()
-    install = (PYTHON, "-m", "pip", "install")
-    if call("install requirements.lock (pip)", *install, *PIP, "--require-hashes", "-r", LOCK):
+    if not install("pip", PYTHON, "-m", "pip", "install", *QUIET_PIP):
         raise Failed(
             1,
-            "The packages of requirements.lock could not be installed; the lines above say why. Is there a network,"
-            " or a mirror named by PIP_INDEX_URL? To start afresh, remove .venv and run this again.",
+            "Not everything could be installed; the lines above say why. For a package of requirements.lock: is there a"
+            " network, or a mirror named by PIP_INDEX_URL? For lendgate or a plugin: mend its pyproject.toml. To start"
+            " afresh, remove .venv and run this again.",
         )
-    if call("install lendgate and its plugins (pip)", *install, "--quiet", "--no-index", *OURS, *editable()):
-        raise Failed(1, "lendgate or a plugin could not be installed: read the lines above, mend its pyproject.toml.")
+
+
+def install(name: str, *installer: object) -> bool:
+    """Say whether the lock, and then lendgate with every plugin, could be installed."""
+    wheels = part_of_lock("wheels", lambda package: package not in FROM_SOURCE)
+    from_source = part_of_lock("from-source", lambda package: package in FROM_SOURCE)
+    ours = [word for folder in [ROOT, *plugins()] for word in ("-e", folder)]
+    steps = {
+        "requirements.lock": (*LOCKED, *WHEELS, "-r", wheels),
+        "what has no wheel": (*LOCKED, *BUILD_HERE, "-r", from_source),
+        "lendgate and its plugins": (*BUILD_HERE, *ours),
+    }
+    return all(call(f"install {title} ({name})", *installer, *words) == 0 for title, words in steps.items())
 
 
 # -- the commands ------------------------------------------------------------------------------------------------------
 
 
-def demo(arguments: list) -> int:
+def demo(arguments: list[str]) -> int:
     """Run the instalment shop."""
     return become(PYTHON, "-m", "examples.instalment_shop.demo", *arguments)
 
 
-def bench(arguments: list) -> int:
+def bench(arguments: list[str]) -> int:
     """Measure one call."""
     return become(PYTHON, "bench/call.py", *arguments)
 
 
-def prove(arguments: list) -> int:
+def prove(arguments: list[str]) -> int:
     """Run the proofs."""
     return become(PYTHON, "bench/prove.py", *arguments)
 
 
-def test(arguments: list) -> int:
+def test(arguments: list[str]) -> int:
     """Run every check, also after one has failed, so that one run shows all there is to mend."""
     packages = [package.parent for folder in plugins() for package in folder.glob("lendgate_*/__init__.py")]
     run = (PYTHON, "-m")
@@ -195,7 +207,7 @@ def test(arguments: list) -> int:
     return next((code for code in codes.values() if code), 0)
 
 
-def lock(arguments: list) -> int:
+def lock(arguments: list[str]) -> int:
     """Resolve the runtime and development dependencies for every platform and pin them by hash; no host is named."""
     compile_command = (
         *(PYTHON, "-m", "uv", "pip", "compile", "--quiet"),
@@ -214,7 +226,7 @@ if (ROOT / "bench" / "prove.py").exists():
     COMMANDS["prove"] = prove
 
 
-def main(words: list) -> int:
+def main(words: list[str]) -> int:
     """Set the environment up, then run the command that the first word names."""
     if not words or words[0] not in COMMANDS:
         print(__doc__)
