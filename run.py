@@ -37,6 +37,8 @@ LOCKED = ("--require-hashes", "--no-deps")
 WHEELS = ("--only-binary", ":all:")
 # The dependencies and the build back ends are installed already: nothing is fetched behind the lock's back.
 BUILD_HERE = ("--no-deps", "--no-build-isolation")
+# Our packages are named one by one, so a left-over folder in plugins/ without a pyproject.toml does no harm.
+NO_WORKSPACE = ("--no-sources",)
 QUIET_PIP = ("--quiet", "--disable-pip-version-check")
 MONEY_PATH = ("wire", "operations", "store", "audit")
 MONEY_PATH_COVERAGE = 95  # per cent of statements and branches
@@ -135,7 +137,7 @@ def install_with_uv(uv: Path | str) -> bool:
         shutil.rmtree(VENV, ignore_errors=True)
         if call("make .venv (uv)", uv, "venv", "--quiet", "--python", sys.executable, VENV):
             return False
-    return install("uv", uv, "pip", "install", "--quiet", "--python", PYTHON)
+    return install("uv", uv, "pip", "install", "--quiet", *NO_WORKSPACE, "--python", PYTHON)
 
 
 def install_with_pip() -> None:
@@ -210,7 +212,7 @@ def test(arguments: list[str]) -> int:
 def lock(arguments: list[str]) -> int:
     """Resolve the runtime and development dependencies for every platform and pin them by hash; no host is named."""
     compile_command = (
-        *(PYTHON, "-m", "uv", "pip", "compile", "--quiet"),
+        *(PYTHON, "-m", "uv", "pip", "compile", "--quiet", *NO_WORKSPACE),
         *("pyproject.toml", "--extra", "dev", "--output-file", LOCK.name),
         *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"),
         *("--no-emit-package", "lendgate", "--custom-compile-command", "python run.py lock"),
