@@ -33,8 +33,8 @@ STAMP = VENV / "lendgate.stamp"
 LOCK = ROOT / "requirements.lock"
 # Published as source only: an independent client of a partner, for tests. The locked setuptools builds it.
 FROM_SOURCE = ("python-alipay-sdk",)
-LOCKED = ("--require-hashes", "--no-deps")
-WHEELS = ("--only-binary", ":all:")
+LOCKED = ("--require-hashes",)
+WHEELS = ("--no-deps", "--only-binary", ":all:")
 # The dependencies and the build back ends are installed already: nothing is fetched behind the lock's back.
 BUILD_HERE = ("--no-deps", "--no-build-isolation")
 # Our packages are named one by one, so a left-over folder in plugins/ without a pyproject.toml does no harm.
@@ -108,8 +108,9 @@ def prepare() -> None:
 
 
 def make_venv() -> None:
-    """Make `.venv` with pip in it, unless a usable one stands there."""
-    if PYTHON.exists():
+    """Make `.venv` with pip in it, unless one stands there; one that uv has made has no pip."""
+    has_pip = [str(PYTHON), "-c", "import pip"]
+    if PYTHON.exists() and subprocess.call(has_pip, stderr=subprocess.DEVNULL) == 0:
         return
     if call("make .venv", sys.executable, "-m", "venv", "--clear", VENV):
         shutil.rmtree(VENV, ignore_errors=True)
