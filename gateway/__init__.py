@@ -92,7 +92,10 @@ from gateway.model.initiations import Continuation, Known, Memory
 from gateway.model.insurance import (
     Claim,
     ClaimInquiry,
+    Goods,
+    NewQuote,
     Offer,
+    Parcel,
     PolicyBinding,
     PolicyCancellation,
     PolicyInquiry,
@@ -129,7 +132,7 @@ from gateway.model.payments import (
     RefundInitiation,
     RefundInquiry,
 )
-from gateway.model.problems import AdapterError, NotProven, NotUnderstood, UnknownKey
+from gateway.model.problems import AdapterError, FieldError, Invalid, NotProven, NotUnderstood, UnknownKey
 from gateway.model.schema import PERSONAL, SECRET, Model
 from gateway.model.states import (
     BUSY,
@@ -230,11 +233,14 @@ __all__ = [
     "FetchReport",
     "FetchTransactions",
     "FetchTransfer",
+    "FieldError",
     "FileClaim",
+    "Goods",
     "Grant",
     "Handoff",
     "Identifier",
     "InQuery",
+    "Invalid",
     "KeyForm",
     "Keys",
     "Known",
@@ -244,12 +250,14 @@ __all__ = [
     "Model",
     "Money",
     "Natural",
+    "NewQuote",
     "NextAction",
     "NoKey",
     "NotProven",
     "NotUnderstood",
     "Offer",
     "Organisation",
+    "Parcel",
     "PartnerBalance",
     "PartnerKeys",
     "Party",
