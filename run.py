@@ -195,7 +195,7 @@ def test(arguments: list[str]) -> int:
     else:
         measured = ",".join(f"gateway/{floor}/*" for floor in MONEY_PATH)
         checks = {
-            "ruff check": (*run, "ruff", "check", "."),
+            "ruff check": (*run, "ruff", "check", "--output-format=concise", "."),
             "ruff format": (*run, "ruff", "format", "--check", "."),
             "mypy --strict": (*run, "mypy", "gateway", *packages),
             "pytest": (*pytest, "--cov", "--cov-report="),
