@@ -232,7 +232,7 @@ if (ROOT / "bench" / "prove.py").exists():
 def main(words: list[str]) -> int:
     """Set the environment up, then run the command that the first word names."""
     if not words or words[0] not in COMMANDS:
-        print(__doc__)
+        print((__doc__ or "").partition("\n\nRules")[0])
         return 0 if words in (["-h"], ["--help"]) else 2
     arguments = words[2:] if words[1:2] == ["--"] else words[1:]
     try:
