@@ -145,6 +145,7 @@ class Terms:
     inquiry: tuple[Inquiry, ...] = ()
     settle_window: timedelta = timedelta(minutes=30)
     rhythm: tuple[float, ...] = RHYTHM  # seconds between inquiries; the last repeats
+    watch: tuple[float, ...] = ()  # seconds after success at which to ask again: for partners whose money can come back
     options: type[BaseModel] | None = None
     proof: Proof = Proof.SIGNATURE
     price: Price | None = None

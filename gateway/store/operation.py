@@ -75,6 +75,7 @@ class Operation(Model):
     parent: str | None = None
     links_to: Mapping[str, str] = {}
     body: Mapping[str, Any] = {}  # the call's body, as JSON
+    fingerprint: str = ""  # SHA-256 of route and body: what "the same call" means
     metadata: Mapping[str, str] = {}
 
     reason: Reason | None = None

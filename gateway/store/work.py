@@ -43,6 +43,7 @@ class Work:
         self._store = store
         self._rows: list[Row] = []
         self._poison: Exception | None = None
+        self.committed = False  # whether anything of it is durable
 
     @property
     def waiting(self) -> tuple[Row, ...]:
@@ -71,6 +72,7 @@ class Work:
             return
         try:
             await self._store.commit(rows)
+            self.committed = True
         except Taken as lost:
             self._poison = lost
             raise

@@ -1,0 +1,176 @@
+"""Settles doubt: asks the partner, at its own rhythm, what became of an operation, until it is known.
+
+Rules
+- The schedule is in the store, so it survives a restart; one worker at a time holds an operation.
+- The forms of inquiry are tried in the order of the terms: by key, by the partner's id, by parent, by replay.
+- A replay runs the same verb again, inside the key's life only, and the wire refuses other bytes.
+- Not knowing is an answer: nothing here turns silence into failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from gateway.adapters.verbs import VERBS, Verb
+from gateway.model.clock import Clock
+from gateway.model.problems import GatewayError
+from gateway.model.states import Meaning, State
+from gateway.model.terms import ByKey, ByParent, ByPartnerId, Inquiry, Remembered, Replay, Terms
+from gateway.operations import assemble
+from gateway.operations.connections import Connection, Connections
+from gateway.operations.door import Door
+from gateway.operations.facts import Said, Source
+from gateway.operations.kinds import KINDS, starting_verb
+from gateway.operations.running import Run, Runner
+from gateway.store.interface import Store
+from gateway.store.operation import Operation, Reason
+from gateway.store.work import Work
+
+__all__ = ["Inquirer"]
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+LEASE = timedelta(seconds=60)
+IDLE_SECONDS = 0.5
+
+
+class Inquirer:
+    """Asks. `run` is the worker; `inquire` asks about one operation now."""
+
+    def __init__(
+        self, store: Store, connections: Connections, door: Door, runner: Runner, clock: Clock, worker: str
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._door = door
+        self._runner = runner
+        self._clock = clock
+        self._worker = worker
+        self._stopping = asyncio.Event()
+
+    async def recover(self) -> int:
+        """After a start: what the last process left in the middle of a call is asked about at once."""
+        return await self._store.in_flight_to_doubt(self._clock.now())
+
+    async def run(self) -> None:
+        """Work until `stop`. An inquiry that fails is only tried again later; nothing here ends the worker."""
+        while not self._stopping.is_set():
+            worked = await self.round()
+            if not worked:
+                try:
+                    await asyncio.wait_for(self._stopping.wait(), IDLE_SECONDS)
+                except TimeoutError:
+                    continue
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def round(self) -> int:
+        """Ask about everything that is due now. How many."""
+        now = self._clock.now()
+        due = await self._store.due(now, now + LEASE, self._worker, BATCH)
+        await asyncio.gather(*(self._one(operation) for operation in due))
+        return len(due)
+
+    async def _one(self, operation: Operation) -> None:
+        try:
+            await self.inquire(operation)
+        except GatewayError as failure:
+            log.warning("the inquiry about %s failed: %s", operation.id, failure)
+        finally:
+            await self._store.release(operation.id, self._worker)
+
+    async def inquire(self, operation: Operation) -> Operation:
+        """Ask about one operation now and apply what is learnt. Raises `StorageError`."""
+        work = Work(self._store)
+        connection = self._connections.get(operation.connection)
+        if connection is None:
+            return await self._postpone(operation, work, "its connection is not configured or not working")
+        if operation.attempts == 0 and not await self._acted(operation):
+            reason = Reason(code="not_sent", detail="the gateway stopped before anything that acts had left")
+            return await self._apply(operation, Said(Meaning.NOT_PROCESSED, Source.RECOVERY, reason=reason), work)
+        form = self._form(operation, connection)
+        if form is None:
+            return await self._postpone(operation, work, "this partner can be asked no more")
+        if isinstance(form, Replay):
+            return await self._replay(operation, connection, work)
+        return await self._fetch(operation, connection, form, work)
+
+    async def _fetch(self, operation: Operation, connection: Connection, form: Inquiry, work: Work) -> Operation:
+        kind = KINDS[operation.kind]
+        if kind.fetch is None or kind.fetch.of(connection.adapter) is None:
+            return await self._postpone(operation, work, f"the adapter cannot fetch a {operation.kind}")
+        parent = await self._store.operation(operation.parent) if operation.parent else None
+        question = assemble.inquiry(kind, operation, connection.adapter, parent)
+        run = Run(connection, operation, work, Source.INQUIRY, acts=False)
+        exchange = self._runner.exchange(run, kind.fetch)
+        said = await self._runner.run(run, kind.fetch, question, exchange)
+        consumed = isinstance(form, ByParent) and said.meaning is Meaning.PROCESSING
+        also: dict[str, Any] = {"parent_consumed": True} if consumed else {}
+        return await self._apply(operation, said, work, **also)
+
+    async def _replay(self, operation: Operation, connection: Connection, work: Work) -> Operation:
+        """Run the verb that may have acted once more. Its answer is about the same act, by the partner's promise."""
+        kind = KINDS[operation.kind]
+        verb: Verb[Any, Any] = VERBS[operation.acted_verb or operation.verb]
+        body = kind.new.model_validate(operation.body)
+        parent = await self._store.operation(operation.parent) if operation.parent else None
+        _, model = starting_verb(kind, body, parent.kind if parent else None)
+        known = assemble.known(parent, connection.adapter) if parent else None
+        options = operation.body.get("partner_options", {}).get(operation.partner, {})
+        question: Any = assemble.initiation(model, body, operation, parent=known, options=options)
+        if verb is kind.proceed:
+            question = assemble.continuation(question, operation, connection.adapter, None)
+        run = Run(connection, operation, work, Source.INQUIRY, expected_content=await self._content(operation))
+        exchange = self._runner.exchange(run, verb)
+        said = await self._runner.run(run, verb, question, exchange)
+        if said.meaning is Meaning.SEEN:  # it says again that it knows the act, and nothing about its fate
+            said = replace(said, meaning=Meaning.PROCESSING)
+        return await self._apply(operation, said, work, **exchange.summary(operation))
+
+    def _form(self, operation: Operation, connection: Connection) -> Inquiry | None:
+        terms = self._door.terms(operation)
+        return next((form for form in terms.inquiry if self._possible(form, operation, terms)), None)
+
+    def _possible(self, form: Inquiry, operation: Operation, terms: Terms) -> bool:
+        match form:
+            case ByKey():
+                return True
+            case ByPartnerId(name):
+                return name in operation.partner_references
+            case ByParent():
+                return not operation.parent_consumed
+            case Replay():
+                return self._key_lives(operation, terms)
+
+    def _key_lives(self, operation: Operation, terms: Terms) -> bool:
+        if operation.acted_verb is None and operation.attempts > 0 and operation.state is not State.UNKNOWN:
+            return False
+        if not isinstance(terms.key, Remembered) or terms.key.life is None:
+            return isinstance(terms.key, Remembered)
+        return self._clock.now() < (operation.first_sent_at or operation.created_at) + terms.key.life
+
+    async def _acted(self, operation: Operation) -> bool:
+        """Whether an intent of an act is on record: a process died, and its memory of the call with it."""
+        return any(entry.content is not None for entry in await self._store.chain(operation.id))
+
+    async def _content(self, operation: Operation) -> str | None:
+        contents = [entry.content for entry in await self._store.chain(operation.id) if entry.content is not None]
+        return contents[-1] if contents else None
+
+    async def _apply(self, operation: Operation, said: Said, work: Work, **also: Any) -> Operation:
+        if operation.attempts == 0:
+            also.setdefault("attempts", 1)
+        return await self._door.apply(operation, said, work, **also)
+
+    async def _postpone(self, operation: Operation, work: Work, why: str) -> Operation:
+        """Nobody can be asked now; it stays as it is, and its time comes again."""
+        said = Said(Meaning.UNDECLARED, Source.INQUIRY, reason=Reason(code="no_inquiry", detail=why))
+        if operation.state is State.PROCESSING:
+            said = replace(said, source=Source.RECOVERY)
+        return await self._apply(operation, said, work, next_inquiry_at=self._clock.now() + timedelta(minutes=5))

@@ -1,0 +1,131 @@
+"""Takes a browser back in: what a person brought from a partner's page, and the steps that follow.
+
+Rules
+- The operation is found by `state`, which only we and the partner's page know, and its return is used once.
+- What the scheme cannot prove is a doorbell: the partner is asked, and nothing that came along is used.
+- A refusal by the person goes no further by itself either: the partner is asked what stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.model.clock import Clock
+from gateway.model.message import Handoff, Returned
+from gateway.model.problems import Conflicting, NotFound, NotProven, NotUnderstood
+from gateway.model.states import State
+from gateway.operations import assemble
+from gateway.operations.connections import Connection, Connections
+from gateway.operations.door import Door
+from gateway.operations.engine import Engine
+from gateway.operations.facts import Source
+from gateway.operations.inquiry import Inquirer
+from gateway.operations.kinds import KINDS, starting_verb
+from gateway.operations.running import Run, Runner
+from gateway.store.interface import OperationChanged, Stale, Store
+from gateway.store.operation import Operation
+from gateway.store.work import Work
+
+__all__ = ["Returns"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    connection: Connection
+    operation: Operation
+    returned: Returned | None
+
+
+class Returns:
+    """Continues operations that waited for a person."""
+
+    def __init__(
+        self,
+        store: Store,
+        connections: Connections,
+        engine: Engine,
+        door: Door,
+        runner: Runner,
+        inquirer: Inquirer,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._engine = engine
+        self._door = door
+        self._runner = runner
+        self._inquirer = inquirer
+        self._clock = clock
+
+    async def receive(self, connection_name: str, returned: Returned) -> Operation:
+        """A browser came back. Raises `NotFound` for a state that was never given out, `StorageError`."""
+        connection = self._connections.named(connection_name)
+        state = returned.parameters.get("state", "")
+        operation = await self._store.operation_by_state_key(connection.name, state) if state else None
+        if operation is None or operation.handoff is None:
+            raise NotFound("nothing waits for this return; start again from the shop")
+        if operation.state is not State.REQUIRES_ACTION:
+            return operation  # used already, or overtaken by other news
+        try:
+            handoff = Handoff(**operation.handoff)
+            proven = connection.adapter.scheme.verify_return(returned, handoff, connection.keys)
+        except (NotProven, NotUnderstood) as failure:
+            log.warning("a return for %s proves nothing: %s", operation.id, failure)
+            return await self._doorbell(operation)
+        if "error" in proven.parameters or not self._continues(connection, operation):
+            return await self._doorbell(operation)
+        return await self._proceed(_Step(connection, operation, proven))
+
+    async def proceed(self, operation: Operation) -> Operation:
+        """Go on after the person did what was asked without a return. Raises `Conflicting` if nothing waits."""
+        connection = self._connections.named(operation.connection)
+        if operation.state is not State.REQUIRES_ACTION:
+            raise Conflicting(f"{operation.id} is {operation.state.value}; there is no step to take", kind="no_step")
+        if not self._continues(connection, operation):
+            return await self._doorbell(operation)
+        return await self._proceed(_Step(connection, operation, None))
+
+    def _continues(self, connection: Connection, operation: Operation) -> bool:
+        verb = KINDS[operation.kind].proceed
+        return verb is not None and verb.of(connection.adapter) is not None and operation.memory is not None
+
+    async def _doorbell(self, operation: Operation) -> Operation:
+        return await self._engine.own(self._inquirer.inquire(operation))
+
+    async def _proceed(self, step: _Step) -> Operation:
+        """Claim the step by a commit of its own, so that a second return finds it taken, then run it."""
+        now = self._clock.now()
+        claimed = step.operation.changed(
+            now,
+            state=State.PROCESSING,
+            may_have_acted=True,
+            first_sent_at=now,
+            last_sent_at=now,
+            next_inquiry_at=now + step.connection.deadline + timedelta(seconds=5),
+        )
+        try:
+            await self._store.commit([OperationChanged(claimed)])
+        except Stale:
+            return await self._store.operation(step.operation.id) or step.operation
+        return await self._engine.own(self._run(_Step(step.connection, claimed, step.returned)))
+
+    async def _run(self, step: _Step) -> Operation:
+        operation, connection = step.operation, step.connection
+        kind = KINDS[operation.kind]
+        verb = kind.proceed
+        assert verb is not None
+        body = kind.new.model_validate(operation.body)
+        _, model = starting_verb(kind, body, None)
+        options = operation.body.get("partner_options", {}).get(operation.partner, {})
+        question = assemble.initiation(model, body, operation, parent=None, options=options)
+        work = Work(self._store)
+        code = step.returned.parameters.get("code") if step.returned else None
+        run = Run(connection, operation, work, Source.REPLY, code=code)
+        exchange = self._runner.exchange(run, verb)
+        continuation = assemble.continuation(question, operation, connection.adapter, step.returned)
+        said = await self._runner.run(run, verb, continuation, exchange)
+        return await self._door.apply(operation, said, work, **exchange.summary(operation))

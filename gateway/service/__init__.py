@@ -1,0 +1,1 @@
+"""Wires the floors together from one configuration file."""
