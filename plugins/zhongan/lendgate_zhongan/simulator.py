@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -204,7 +204,7 @@ class ZhonganSimulator(Simulator):
         if certificate.startswith("SIMDECLINE"):
             raise Refused("SIM_DECLINED", 'not insurable: see "https://policy.example/rules"')
         self._check_limit(order, certificate, sum_insured)
-        if premium != (sum_insured * rate).quantize(CENT):
+        if premium != (sum_insured * rate).quantize(CENT, ROUND_HALF_UP):
             raise Refused("SIM_PREMIUM", f"premium is not {rate} of sumInsured")
         return Application(order, certificate, premium, sum_insured, asked["policyBeginDate"], asked["policyEndDate"])
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
@@ -41,7 +43,7 @@ from gateway.adapters.step import run
 from gateway.crypto.keys import KeyRing
 from gateway.sandbox import Running, serve
 from gateway.testing import ManualClock
-from lendgate_zhongan.adapter import Zhongan, ZhonganSettings
+from lendgate_zhongan.adapter import Product, Zhongan, ZhonganSettings
 from lendgate_zhongan.messages import Heard, local, moment
 from lendgate_zhongan.simulator import ZhonganSimulator
 
@@ -165,6 +167,41 @@ async def test_a_quote_gives_the_premium_of_the_contract_and_binds_nobody(desk: 
         (Decimal("12.99"), Decimal("1299.00"))
     ]
     assert not desk.running.simulator.ledger.effects
+
+
+async def test_a_premium_is_rounded_half_up_to_the_fen(desk: Desk) -> None:
+    fact = await desk.run(desk.adapter.quote_policy(quote(sum_insured=Money.of("1250.50", "CNY")), WIRE))
+
+    assert [offer.premium.amount for offer in fact.offers] == [Decimal("12.51")]
+
+
+@pytest.mark.parametrize(("scheme", "letter"), [("national_id", "I"), ("passport", "P"), ("company_number", "102")])
+def test_a_bind_carries_everything_as_text_in_canonical_order(
+    desk_settings: ZhonganSettings, scheme: Any, letter: str
+) -> None:
+    party = person().model_copy(update={"identifiers": (Identifier(scheme=scheme, value="E1"),)})
+    product = Product(product_mask="MASK", premium_rate="0.01")
+    settings = desk_settings.model_copy(update={"products": {"credit_life": product}})
+    verb = Zhongan(settings).bind_policy(binding(insured=party), WIRE)
+
+    asked = verb.send(None)
+    verb.close()
+    form = dict(parse_qsl(asked.request.body.decode()))
+    sent = json.loads(form["bizContent"])
+
+    assert asked.effect
+    assert (form["serviceName"], list(sent)) == ("zhongan.open.common.addPolicy", sorted(sent))
+    assert json.loads(sent["policyHolderUserInfo"]) == {
+        "policyHolderUserName": "测试甲",
+        "policyHolderCertiType": letter,
+        "policyHolderCertiNo": "E1",
+        "policyHolderPhone": "13800000000",
+        "policyHolderBirth": "19900203",
+        "policyHolderAddr": "上海市上海市黄浦区一号",
+    }
+    assert json.loads(sent["insureUserInfo"])[0]["insureCertiType"] == letter
+    assert json.loads(sent["extraInfo"]) == {"loanNo": "L-1", "beneficiaryName": "贷款公司"}
+    assert (sent["policyBeginDate"], sent["premium"]) == ("20260102000000", "12.99")
 
 
 @pytest.mark.parametrize(
