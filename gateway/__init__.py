@@ -120,7 +120,6 @@ from gateway.model.message import (
     Stamp,
     TokenPaths,
     Wire,
-    understood,
 )
 from gateway.model.money import Money
 from gateway.model.parties import AccountIdentification, Address, Identifier, Organisation, Party
@@ -133,6 +132,7 @@ from gateway.model.payments import (
     RefundInquiry,
 )
 from gateway.model.problems import AdapterError, FieldError, Invalid, NotProven, NotUnderstood, UnknownKey
+from gateway.model.reading import understood
 from gateway.model.schema import PERSONAL, SECRET, Model
 from gateway.model.states import (
     BUSY,

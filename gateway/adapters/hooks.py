@@ -21,9 +21,9 @@ class AdapterHooks:
     """What a plugin module may answer."""
 
     @hookspec
-    def adapters(self) -> Sequence[type[Any]]:  # type: ignore[empty-body]
+    def adapters(self) -> Sequence[type[Any]]:  # type: ignore[empty-body]  # a hook specification has no body
         """The adapter classes of this distribution."""
 
     @hookspec
-    def simulators(self) -> Sequence[type[Any]]:  # type: ignore[empty-body]
+    def simulators(self) -> Sequence[type[Any]]:  # type: ignore[empty-body]  # a hook specification has no body
         """The simulated institutions of this distribution; imported only where a sandbox runs."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from gateway.model.accounts import Accounts, AccountQuery, Balances, TransactionQuery, Transactions
+from gateway.model.accounts import AccountQuery, Accounts, Balances, TransactionQuery, Transactions
 from gateway.model.consents import ConsentInitiation, ConsentInquiry, ConsentRevocation
 from gateway.model.credit import CreditReportInitiation, ReportInquiry
 from gateway.model.facts import (

@@ -14,12 +14,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from gateway.model.problems import NotProven, NotUnderstood
+from gateway.model.reading import Message
 
 __all__ = [
     "Acknowledgement",
@@ -32,7 +33,6 @@ __all__ = [
     "Headers",
     "InQuery",
     "Keys",
-    "Message",
     "Placement",
     "Reply",
     "Request",
@@ -47,7 +47,6 @@ __all__ = [
 ]
 
 Headers = tuple[tuple[str, str], ...]
-M = TypeVar("M", bound=BaseModel)
 
 
 def header(headers: Headers, name: str) -> str | None:
@@ -56,13 +55,6 @@ def header(headers: Headers, name: str) -> str | None:
     if len(found) > 1:
         raise NotUnderstood(f"the header {name} came {len(found)} times; the partner must send it once")
     return found[0] if found else None
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member occurs twice in one object")
-    return members
 
 
 class Secret(str):
@@ -139,42 +131,6 @@ class Request:
 
 def _named(headers: Mapping[str, str]) -> Headers:
     return tuple((name.replace("_", "-"), value) for name, value in headers.items())
-
-
-class Message:
-    """Reading a body that came from outside: strictly, and with errors that say what was wrong, not what was said."""
-
-    __slots__ = ()
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON. Raises `NotUnderstood` for anything else, a repeated member or a number that is no number."""
-        try:
-            return json.loads(self.body, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as wrong:
-            kind = type(wrong).__name__
-            raise NotUnderstood(
-                f"the body of {len(self.body)} bytes is not the JSON that was expected ({kind})"
-            ) from None
-
-    def parse(self, model: type[M]) -> M:
-        """The body as `model`. Raises `NotUnderstood`, naming the fields but never their values."""
-        return understood(model, self.json())
-
-
-def understood(model: type[M], value: Any) -> M:
-    """`value` as `model`. Raises `NotUnderstood`, naming the fields but never their values."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as wrong:
-        fields = ", ".join(
-            f"{'.'.join(str(step) for step in error['loc']) or 'the body'}: {error['type']}" for error in wrong.errors()
-        )
-        raise NotUnderstood(f"the message does not fit {model.__name__} ({fields})") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
 
 
 @dataclass(frozen=True, slots=True)

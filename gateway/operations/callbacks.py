@@ -61,7 +61,7 @@ class Callbacks:
         self._clock = clock
         self._ids = ids
         self._seal = seal
-        self._window = datetime.min
+        self._window: datetime | None = None  # when the hour of the quota began
         self._unproven: Counter[str] = Counter()
         self.verdicts: Counter[tuple[str, str]] = Counter()
 
@@ -84,7 +84,7 @@ class Callbacks:
         except NotProven as failure:
             log.warning("a callback to %s proves nothing: %s", connection.name, failure)
             return None
-        except Exception:  # noqa: BLE001 - a scheme that stumbles has proven nothing
+        except Exception:
             log.exception("the scheme of %s stumbled over a callback", connection.name)
             return None
         return Callback(callback.method, callback.target, callback.headers, body, callback.received_at)
@@ -117,7 +117,7 @@ class Callbacks:
             return list(reader.read(callback))
         except NotUnderstood as failure:
             log.warning("a proven callback was not understood: %s", failure)
-        except Exception:  # noqa: BLE001 - an adapter's mistake must not become ours
+        except Exception:
             log.exception("the adapter stumbled over a proven callback")
         return None
 
@@ -153,8 +153,8 @@ class Callbacks:
     async def _unproven_one(self, connection: Connection, callback: Callback, digest: str) -> None:
         """Store and record it while the quota lasts, so that nobody can fill the disk; count it always."""
         self.verdicts[connection.name, "forged"] += 1
-        now = self._clock.now().replace(tzinfo=None)
-        if now - self._window > timedelta(hours=1):
+        now = self._clock.now()
+        if self._window is None or now - self._window > timedelta(hours=1):
             self._window = now
             self._unproven.clear()
         self._unproven[connection.name] += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.adapters.adapter import Adapter
 from gateway.model.message import Keys
-from gateway.model.problems import Invalid, FieldError
+from gateway.model.problems import FieldError, Invalid
 from gateway.wire.channel import Channel
 
 __all__ = ["Connection", "Connections"]

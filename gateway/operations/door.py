@@ -80,7 +80,7 @@ class Door:
         raise StorageError(f"{operation.id} was changed {TRIES} times while one fact waited")
 
     def terms(self, operation: Operation) -> Terms:
-        """The terms of the verb that began the operation (or of the step that acted); none where the adapter is gone."""
+        """The terms of the verb that began it (or of the step that acted); empty where the adapter is gone."""
         connection = self._connections.get(operation.connection)
         if connection is None:
             return Terms()

@@ -164,8 +164,8 @@ class Engine:
         if body.connection != parent.connection:
             detail = f"must be {parent.connection}, where the {parent.kind} was made"
             raise Invalid(detail, fields=[FieldError("connection", detail)])
-        amount = getattr(body, "amount", None)
-        if kind.reserves and parent.amount is not None and amount.currency != parent.amount.currency:
+        amount = assemble.amount_of(body, None)
+        if amount is not None and parent.amount is not None and amount.currency != parent.amount.currency:
             detail = f"must be {parent.amount.currency}, as the {parent.kind} was"
             raise Invalid(detail, fields=[FieldError("amount.currency", detail)])
         return parent
@@ -219,6 +219,7 @@ class Engine:
             metadata=body.metadata,
             handoff=assemble.stored(self._handoff(connection)),
             may_have_acted=True,
+            acted_verb=verb.name,
             last_sent_at=now,
             first_sent_at=now,
             # Should the process die in the middle, the inquiry after the deadline finds out what became of it.

@@ -159,7 +159,9 @@ def _weigh(
         return standing, None, operation.reason
     if meaning in ABOUT_THE_REQUEST:
         if said.source is Source.INQUIRY:
-            return standing, None, operation.reason
+            # No answer about an act that a dead process left behind: it is in doubt, and is shown so.
+            left_behind = standing is State.PROCESSING and operation.may_have_acted
+            return (State.UNKNOWN if left_behind else standing), None, operation.reason or _reason(said, "no_proof")
         if doubt:
             return State.UNKNOWN, None, _reason(said, "no_proof")
         return State.FAILED, None, _reason(said, "not_sent")

@@ -126,7 +126,8 @@ class Inquirer:
         question: Any = assemble.initiation(model, body, operation, parent=known, options=options)
         if verb is kind.proceed:
             question = assemble.continuation(question, operation, connection.adapter, None)
-        run = Run(connection, operation, work, Source.INQUIRY, expected_content=await self._content(operation))
+        content = await self._content(operation)
+        run = Run(connection, operation, work, Source.INQUIRY, expected_content=content, doubted=True)
         exchange = self._runner.exchange(run, verb)
         said = await self._runner.run(run, verb, question, exchange)
         if said.meaning is Meaning.SEEN:  # it says again that it knows the act, and nothing about its fate
@@ -149,8 +150,8 @@ class Inquirer:
                 return self._key_lives(operation, terms)
 
     def _key_lives(self, operation: Operation, terms: Terms) -> bool:
-        if operation.acted_verb is None and operation.attempts > 0 and operation.state is not State.UNKNOWN:
-            return False
+        if operation.acted_verb is None:
+            return False  # nothing acted, so there is nothing to repeat
         if not isinstance(terms.key, Remembered) or terms.key.life is None:
             return isinstance(terms.key, Remembered)
         return self._clock.now() < (operation.first_sent_at or operation.created_at) + terms.key.life

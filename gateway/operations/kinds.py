@@ -45,7 +45,7 @@ __all__ = ["KINDS", "KindOf", "starting_verb"]
 
 @dataclass(frozen=True, slots=True)
 class KindOf:
-    """One kind. `follows` are the kinds of parent that a follow-up may have; `reserves`: it holds part of the parent."""
+    """One kind. `follows`: the kinds of parent of a follow-up; `reserves`: it holds part of its parent."""
 
     name: Kind
     prefix: str
@@ -180,6 +180,6 @@ def starting_verb(kind: KindOf, body: New, parent: Kind | None) -> tuple[Verb[An
         return kind.create, kind.initiation
     if isinstance(body, NewCreditReport):
         return _REPORTS[body.product], kind.initiation
-    if parent in _CANCELLATIONS:
+    if parent is not None and parent in _CANCELLATIONS:
         return _CANCELLATIONS[parent]
     raise Unsupported(f"a {parent or kind.name} cannot be cancelled")

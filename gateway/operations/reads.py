@@ -52,7 +52,7 @@ class Reads:
     async def accounts(
         self, verb: Verb[Q, A], client: str, consent_id: str, question: type[AccountQuery], purpose: str, **fields: Any
     ) -> A:
-        """Run an account verb under a consent. Raises `Invalid`, `Unsupported`, `Refused` (the partner gave no answer)."""
+        """Run an account verb under a consent. Raises `Invalid`, `Unsupported`, and `Refused` where no answer came."""
         consent, connection = await self.consent(client, consent_id)
         query: Any = question(consent=assemble.known(consent, connection.adapter), **fields)
         return await self.read(connection, verb, query, client=client, consent=consent.id, purpose=purpose)

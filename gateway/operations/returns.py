@@ -9,9 +9,11 @@ Rules
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
+from gateway.adapters.verbs import Verb
 from gateway.model.clock import Clock
 from gateway.model.message import Handoff, Returned
 from gateway.model.problems import Conflicting, NotFound, NotProven, NotUnderstood
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 class _Step:
     connection: Connection
     operation: Operation
+    verb: Verb[Any, Any]
     returned: Returned | None
 
 
@@ -76,22 +79,27 @@ class Returns:
         except (NotProven, NotUnderstood) as failure:
             log.warning("a return for %s proves nothing: %s", operation.id, failure)
             return await self._doorbell(operation)
-        if "error" in proven.parameters or not self._continues(connection, operation):
+        verb = self._next(connection, operation)
+        if verb is None or "error" in proven.parameters:
             return await self._doorbell(operation)
-        return await self._proceed(_Step(connection, operation, proven))
+        return await self._proceed(_Step(connection, operation, verb, proven))
 
     async def proceed(self, operation: Operation) -> Operation:
         """Go on after the person did what was asked without a return. Raises `Conflicting` if nothing waits."""
         connection = self._connections.named(operation.connection)
         if operation.state is not State.REQUIRES_ACTION:
             raise Conflicting(f"{operation.id} is {operation.state.value}; there is no step to take", kind="no_step")
-        if not self._continues(connection, operation):
+        verb = self._next(connection, operation)
+        if verb is None:
             return await self._doorbell(operation)
-        return await self._proceed(_Step(connection, operation, None))
+        return await self._proceed(_Step(connection, operation, verb, None))
 
-    def _continues(self, connection: Connection, operation: Operation) -> bool:
+    def _next(self, connection: Connection, operation: Operation) -> Verb[Any, Any] | None:
+        """The verb that goes on from here, where there is one."""
         verb = KINDS[operation.kind].proceed
-        return verb is not None and verb.of(connection.adapter) is not None and operation.memory is not None
+        if verb is None or verb.of(connection.adapter) is None or operation.memory is None:
+            return None
+        return verb
 
     async def _doorbell(self, operation: Operation) -> Operation:
         return await self._engine.own(self._inquirer.inquire(operation))
@@ -103,6 +111,7 @@ class Returns:
             now,
             state=State.PROCESSING,
             may_have_acted=True,
+            acted_verb=step.verb.name,
             first_sent_at=now,
             last_sent_at=now,
             next_inquiry_at=now + step.connection.deadline + timedelta(seconds=5),
@@ -111,20 +120,18 @@ class Returns:
             await self._store.commit([OperationChanged(claimed)])
         except Stale:
             return await self._store.operation(step.operation.id) or step.operation
-        return await self._engine.own(self._run(_Step(step.connection, claimed, step.returned)))
+        return await self._engine.own(self._run(replace(step, operation=claimed), step.operation.may_have_acted))
 
-    async def _run(self, step: _Step) -> Operation:
-        operation, connection = step.operation, step.connection
+    async def _run(self, step: _Step, doubted: bool) -> Operation:
+        operation, connection, verb = step.operation, step.connection, step.verb
         kind = KINDS[operation.kind]
-        verb = kind.proceed
-        assert verb is not None
         body = kind.new.model_validate(operation.body)
         _, model = starting_verb(kind, body, None)
         options = operation.body.get("partner_options", {}).get(operation.partner, {})
         question = assemble.initiation(model, body, operation, parent=None, options=options)
         work = Work(self._store)
         code = step.returned.parameters.get("code") if step.returned else None
-        run = Run(connection, operation, work, Source.REPLY, code=code)
+        run = Run(connection, operation, work, Source.REPLY, code=code, doubted=doubted)
         exchange = self._runner.exchange(run, verb)
         continuation = assemble.continuation(question, operation, connection.adapter, step.returned)
         said = await self._runner.run(run, verb, continuation, exchange)

@@ -53,6 +53,7 @@ class Run:
     source: Source
     acts: bool = True  # False: a verb that reads; it gets a wire without `act`
     expected_content: str | None = None  # a replay: SHA-256 of the act's body before it was signed
+    doubted: bool = False  # an earlier run may have acted, and nothing has settled it yet
     code: str | None = None  # the authorisation code that a browser brought back
     consent: str | None = None
     purpose: str | None = None
@@ -102,11 +103,15 @@ class Runner:
 
         try:
             fact = await step.run(bound(question, WIRE), lambda asked: channel.send(asked, exchange))
-        except (Taken, Stale, StorageError, Refused):
+        except (Taken, Stale, StorageError):
             raise
+        except Refused as refusal:
+            if run.work.committed:
+                return self._stumbled(run, exchange, refusal)
+            raise  # a field that the partner does not take: nothing was sent, and nothing is burnt
         except PartnerError as failure:
             return self._failed(run, exchange, failure)
-        except Exception as failure:  # noqa: BLE001 - an adapter's mistake must not become ours
+        except Exception as failure:
             log.exception("the adapter %s stumbled in %s", run.connection.partner, verb.name)
             return self._stumbled(run, exchange, failure)
         if not isinstance(fact, Fact):
@@ -154,8 +159,7 @@ class Runner:
 
     def _doubt(self, run: Run, exchange: Exchange) -> bool:
         """The OR over all sends: of this run, and of earlier ones that nothing has settled yet."""
-        earlier = run.operation.may_have_acted and run.operation.acted_verb is not None
-        return exchange.unsettled or earlier
+        return exchange.unsettled or run.doubted
 
     def _repeat(self, terms: Terms, operation: Operation) -> tuple[Repeat, datetime | None]:
         if isinstance(terms.key, NoKey):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.model.schema import SECRET, marked
 from gateway.model.initiations import New
+from gateway.model.schema import SECRET, marked
 from gateway.store.operation import Operation
 
 __all__ = ["public", "storable"]

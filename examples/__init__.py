@@ -1,0 +1,1 @@
+"""Programs that use lendgate as its users do."""
