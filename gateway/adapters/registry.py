@@ -69,14 +69,9 @@ def discover(allowed: Iterable[str] | None = None) -> Registry:
     found = [point for point in entry_points(group=ENTRY_POINT_GROUP) if wanted is None or point.name in wanted]
     plugins = [load(point) for point in found]
     for name in sorted((wanted or set()) - {point.name for point in found}):
-        plugins.append(
-            Plugin(
-                name,
-                "",
-                "",
-                broken=f"no installed package offers the adapter {name!r}; install it (pip install lendgate-{name.replace('_', '-')})",
-            )
-        )
+        package = f"lendgate-{name.replace('_', '-')}"
+        why = f"no installed package offers the adapter {name!r}; install it (pip install {package})"
+        plugins.append(Plugin(name, "", "", broken=why))
     return Registry(plugins)
 
 

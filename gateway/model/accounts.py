@@ -62,6 +62,8 @@ class Accounts(Model):
 
 
 class Balances(Model):
+    """A partner's answer; `next_page` is the partner's own link to the rest."""
+
     balances: tuple[Balance, ...]
     next_page: str | None = None
 

@@ -63,7 +63,7 @@ class Fact(Model):
 
 
 class PaymentFact(Fact):
-    """About a payment. `amount` is what was asked for; `captured` and `refunded` are cumulative."""
+    """About a payment. `amount` is what was asked for; `captured` and `refunded` are sums so far."""
 
     kind: ClassVar[str] = "payment"
     captured: Money | None = None
@@ -78,15 +78,19 @@ class RefundFact(Fact):
 
 
 class CaptureFact(Fact):
+    """About a capture; `amount` is what was taken."""
+
     kind: ClassVar[str] = "capture"
 
 
 class CancellationFact(Fact):
+    """About a cancellation: of a payment, a transfer or a policy."""
+
     kind: ClassVar[str] = "cancellation"
 
 
 class TransferFact(Fact):
-    """About a transfer. `scheme_status` is the ISO 20022 ExternalPaymentTransactionStatus, where the partner has one."""
+    """About a transfer. `scheme_status` is the ISO 20022 ExternalPaymentTransactionStatus, if there is one."""
 
     kind: ClassVar[str] = "transfer"
     scheme_status: Line | None = None

@@ -79,7 +79,7 @@ class Offer(Model):
 
 
 class NewPolicy(New):
-    """Buy a policy: on an offer (`quote` and `offer`), or directly where an insurer sells without quoting (`parcel`)."""
+    """Buy a policy: on an offer (`quote`, `offer`), or directly where an insurer sells without quoting (`parcel`)."""
 
     product: Product
     quote: str | None = None  # id of a quote

@@ -251,7 +251,7 @@ class Keys(Protocol):
 
 
 class Scheme(ABC):
-    """How a partner's messages are signed: pure functions over bytes. What a partner does not need, is not overridden."""
+    """How a partner's messages are signed: pure functions over bytes. What a partner lacks is not overridden."""
 
     name: str = "unnamed"
 
@@ -261,10 +261,10 @@ class Scheme(ABC):
 
     @abstractmethod
     def verify(self, reply: Reply, request: Request, keys: Keys) -> bytes:
-        """Exactly the bytes that were proven, decrypted where the partner encrypts. Raises `NotProven`, `UnknownKey`."""
+        """Exactly the bytes that were proven, decrypted where needed. Raises `NotProven`, `UnknownKey`."""
 
     def verify_callback(self, callback: Callback, keys: Keys) -> bytes:
-        """Exactly the bytes that were proven. Raises `NotProven` (so does a scheme whose partner signs no callbacks)."""
+        """Exactly the bytes that were proven. Raises `NotProven`, as where a partner signs no callbacks."""
         raise NotProven("this partner signs no callbacks")
 
     def verify_return(self, returned: Returned, handoff: Handoff, keys: Keys) -> Returned:

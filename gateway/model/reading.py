@@ -21,7 +21,7 @@ class Message:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON. Raises `NotUnderstood` for anything else, a repeated member or a number that is no number."""
+        """The body as JSON. Raises `NotUnderstood` for anything else, also for a repeated member or NaN."""
         try:
             return json.loads(self.body, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as wrong:

@@ -145,7 +145,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Meaning], Step]] = {
 
 
 def step(state: State, meaning: Meaning) -> Step:
-    """What `meaning` does to `state`. Raises `KeyError` for the meanings that are about a request, not about the act."""
+    """What `meaning` does to `state`. Raises `KeyError` for meanings that are about a request only."""
     return TRANSITIONS[state, meaning]
 
 

@@ -39,14 +39,17 @@ __all__ = [
 
 
 def seconds(count: float) -> timedelta:
+    """A duration; terms read better with `seconds(30)`."""
     return timedelta(seconds=count)
 
 
 def minutes(count: float) -> timedelta:
+    """A duration; terms read better with `minutes(30)`."""
     return timedelta(minutes=count)
 
 
 def hours(count: float) -> timedelta:
+    """A duration; terms read better with `hours(24)`."""
     return timedelta(hours=count)
 
 

@@ -76,10 +76,12 @@ def initiation(
 
 
 def handoff_of(operation: Operation) -> Handoff:
+    """What was drawn for the operation's way through a browser."""
     return Handoff(**(operation.handoff or {}))
 
 
 def stored(handoff: Handoff) -> Mapping[str, str]:
+    """A handoff as it rests with the operation."""
     return asdict(handoff)
 
 
@@ -113,6 +115,7 @@ def quoted(quote: Operation, body: NewPolicy) -> tuple[NewQuote, Offer]:
 
 
 def expired(offer: Offer, now: datetime) -> bool:
+    """Whether an offer stands no longer."""
     return offer.expires_at is not None and offer.expires_at <= now
 
 

@@ -45,7 +45,10 @@ __all__ = [
 
 
 class Finish(Protocol):
-    """Finishes a leaf inside the transaction: the writer alone knows these three."""
+    """Finishes a leaf inside the transaction: the writer alone knows these three.
+
+    It must be pure: a commit that is tried again, alone or after `Stale`, finishes the same draft in another place.
+    """
 
     def __call__(self, number: int, previous: str, counter: int) -> tuple[bytes, str]:
         """Running number in the chain (from 1), hash of the chain's previous leaf ("" at first), and the process's
@@ -90,13 +93,19 @@ class OperationOpened:
     siblings: str = ""
     despite: tuple[str, ...] = ()
     state_key: str | None = None  # the handoff's `state`, by which a browser's return finds the operation
+    in_flight: bool = True  # a call is about to begin; should the process die, `in_flight_to_doubt` finds it
 
 
 @dataclass(frozen=True, slots=True)
 class OperationChanged:
-    """The next version of an operation; refused as `Stale` unless the stored one is exactly one older."""
+    """The next version of an operation; refused as `Stale` unless the stored one is exactly one older.
+
+    The version is also what fences workers: one that lost its lease, and whose operation somebody else has changed,
+    cannot write any more. `in_flight`: a further call of the operation is about to begin.
+    """
 
     operation: Operation
+    in_flight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,10 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Give a reservation back: the follow-up provably did not happen."""
+    """Give a reservation back: the follow-up provably did not happen.
+
+    A negative amount takes it again, whatever is left: the success came late, and the truth is not refused.
+    """
 
     client: str
     parent: str
@@ -270,7 +282,10 @@ class Store(Protocol):
     """What both back ends offer; one set of conformance tests runs over them."""
 
     async def commit(self, rows: Sequence[Row]) -> None:
-        """Make `rows` durable together. Raises `Taken`, `Stale`, `StorageError`."""
+        """Make `rows` durable together. Raises `Taken`, `Stale`, `StorageError`.
+
+        A caller that is cancelled while it waits must not believe either: the rows may become durable all the same.
+        """
 
     async def claimed(self, client: str, key: str) -> Claimed | None:
         """What an Idempotency-Key stands for."""
@@ -310,7 +325,7 @@ class Store(Protocol):
         """When the next inquiry is due."""
 
     async def in_flight_to_doubt(self, now: datetime) -> int:
-        """After a start: every operation left in the middle of a call is due for inquiry at once. How many."""
+        """After a start: every open operation left in the middle of a call is due for inquiry at once. How many."""
 
     async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Records in the order of the store."""

@@ -1,0 +1,1 @@
+"""Signing, verifying and sealing, as pure functions over bytes. It imports nothing of `gateway` but `model`."""
