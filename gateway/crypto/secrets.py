@@ -2,7 +2,7 @@
 
 Rules
 - Only the core calls this, after the adapter is done and before the scheme signs; the record keeps the names.
-- A value is escaped for where it stands (JSON, form, URL, header), so that none can break out of it.
+- A value is escaped for where it stands (JSON, form, XML, URL, header), so that none can break out of it.
 - `Authorization: Basic <client id>:<secret>` is written by a grant as plain text and encoded here, because a name
   could not be found again inside base64.
 """
@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def _escape_of(content_type: str) -> Callable[[str], str]:
         return lambda value: json.dumps(value, ensure_ascii=False)[1:-1]
     if "x-www-form-urlencoded" in content_type:
         return quote_plus
-    return str
+    return html.escape if "xml" in content_type else str
 
 
 def _header(text: str, reveal: Reveal) -> str:
