@@ -3,7 +3,8 @@
 Rules
 - It trusts nothing but the access token (there is no signature) and refuses with the platform's own numbers.
 - A number is answered in HTTP 200; a call that is refused by its token has done nothing.
-- The ledger gets `policy` at createorder, `claim` at claim (both keyed by order_no), `payout` when the insurer pays.
+- The ledger gets `policy` at createorder (keyed by order_no), `claim` at claim (by refund_delivery_no) and `payout`
+  when the insurer pays (by report_no).
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class WechatFreightSimulator(Simulator):
         if self._first(refund_delivery_no, "SIMBUSY"):
             raise Refused(-1, "system busy")
         self.book.file(policy, refund_delivery_no)
-        self._record("claim", policy.order_no, None, {"report_no": policy.report_no})
+        self._record("claim", refund_delivery_no, None, {"order_no": policy.order_no, "report_no": policy.report_no})
         self._decide_by_magic(policy)
         if refund_delivery_no.startswith("SIMINTERNAL"):
             raise Refused(-202, "internal error")

@@ -36,6 +36,7 @@ def text(body: Mapping[str, Any], name: str, *, missing: int = 2) -> str:
 
 
 def optional_text(body: Mapping[str, Any], name: str) -> str | None:
+    """The optional text member `name`; empty text is the same as absence."""
     return None if body.get(name) in (None, "") else text(body, name)
 
 
@@ -50,6 +51,7 @@ def integer(body: Mapping[str, Any], name: str) -> int:
 
 
 def optional_integer(body: Mapping[str, Any], name: str) -> int | None:
+    """The optional uint32 member `name`."""
     return None if body.get(name) is None else integer(body, name)
 
 

@@ -266,7 +266,7 @@ class TestClaim:
         again = await client.call("claim", client.claim(refund_delivery_no="SF9000000000002"))
 
         assert again["errcode"] == 2007
-        assert client.simulator.ledger.count("claim") == {("claim", ORDER): 1}
+        assert client.simulator.ledger.count("claim") == {("claim", "SF9000000000001"): 1}
 
     @pytest.mark.parametrize(("waybill", "status"), [("SIMPAID1", 5), ("SIMREJECT1", 6), ("SIMINTERNAL1", 4)])
     async def test_magic_return_waybills_decide_the_claim(self, client: Client, waybill: str, status: int) -> None:
