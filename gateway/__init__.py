@@ -3,6 +3,8 @@
 from gateway import Adapter, CreatePayment, PaymentFact, PaymentInitiation, Request, Wire, payment_terms
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gateway.adapters.adapter import Adapter, Settings
 from gateway.adapters.hooks import hookimpl
 from gateway.adapters.terms import (
@@ -60,6 +62,10 @@ from gateway.adapters.verbs import (
     RevokeConsent,
     Transfers,
 )
+from gateway.crypto.canonical import canonical_pairs
+from gateway.crypto.jws import Accepted, from_base64url, sign_detached, sign_jwt, to_base64url, verify_detached
+from gateway.crypto.rsa_canonical import RSACanonical
+from gateway.crypto.schemes import ClientAssertion, DetachedJWS, HMACBody, Unsigned, require_fresh, required_header
 from gateway.model.accounts import (
     Account,
     AccountQuery,
@@ -163,6 +169,20 @@ from gateway.model.terms import (
     seconds,
 )
 from gateway.model.transfers import TransferInitiation, TransferInquiry
+from gateway.wire.grants import AppToken, AuthorisationCode, ClientCredentials
+
+if TYPE_CHECKING:
+    from gateway.crypto.claims import Expected, half_hash, verify_claims, verify_jwt
+
+
+def __getattr__(name: str) -> Any:
+    """The few names that only token-checking adapters need are imported when they are asked for."""
+    if name in ("Expected", "half_hash", "verify_claims", "verify_jwt"):
+        from gateway.crypto import claims
+
+        return getattr(claims, name)
+    raise AttributeError(f"module 'gateway' has no attribute {name!r}")
+
 
 __all__ = [
     "BUSY",
@@ -178,6 +198,7 @@ __all__ = [
     "SEEN",
     "SUCCEEDED",
     "TOKEN_REFUSED",
+    "Accepted",
     "Account",
     "AccountIdentification",
     "AccountQuery",
@@ -186,7 +207,9 @@ __all__ = [
     "Adapter",
     "AdapterError",
     "Address",
+    "AppToken",
     "Asked",
+    "AuthorisationCode",
     "Balance",
     "Balances",
     "Bearer",
@@ -207,6 +230,8 @@ __all__ = [
     "Claim",
     "ClaimFact",
     "ClaimInquiry",
+    "ClientAssertion",
+    "ClientCredentials",
     "Code",
     "ConsentFact",
     "ConsentInitiation",
@@ -221,6 +246,8 @@ __all__ = [
     "CreateRefund",
     "CreateTransfer",
     "CreditReportInitiation",
+    "DetachedJWS",
+    "Expected",
     "Fact",
     "FetchBalances",
     "FetchClaim",
@@ -237,6 +264,7 @@ __all__ = [
     "FileClaim",
     "Goods",
     "Grant",
+    "HMACBody",
     "Handoff",
     "Identifier",
     "InQuery",
@@ -274,6 +302,7 @@ __all__ = [
     "QuoteFact",
     "QuotePolicy",
     "QuoteRequest",
+    "RSACanonical",
     "ReadCallbacks",
     "RedirectTransfers",
     "RefundFact",
@@ -304,13 +333,17 @@ __all__ = [
     "TransferInquiry",
     "Transfers",
     "UnknownKey",
+    "Unsigned",
     "Wire",
     "accounts_terms",
     "balances_terms",
     "cancellation_terms",
+    "canonical_pairs",
     "capture_terms",
     "claim_terms",
     "consent_terms",
+    "from_base64url",
+    "half_hash",
     "hookimpl",
     "hours",
     "minutes",
@@ -321,9 +354,17 @@ __all__ = [
     "quote_terms",
     "refund_terms",
     "report_terms",
+    "require_fresh",
+    "required_header",
     "seconds",
+    "sign_detached",
+    "sign_jwt",
     "terms",
+    "to_base64url",
     "transactions_terms",
     "transfer_terms",
     "understood",
+    "verify_claims",
+    "verify_detached",
+    "verify_jwt",
 ]

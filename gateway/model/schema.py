@@ -18,7 +18,8 @@ __all__ = ["PERSONAL", "SECRET", "Instant", "Line", "Metadata", "Model", "Name",
 class Model(BaseModel):
     """A frozen value with named, checked fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), arbitrary_types_allowed=False)
+    # Validators are built at first use: importing the contract must cost little, and no program uses every model.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
 
 class _Mark:

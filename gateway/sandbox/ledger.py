@@ -33,7 +33,7 @@ class Effect:
 class Arrival:
     """One HTTP request as it arrived, before anything was done about it."""
 
-    operation: str  # what the simulator calls it: "alipay.trade.query", "POST /token"
+    operation: str  # what the simulator calls it: "trade.query", "POST /token"
     method: str
     target: str
     digest: str
