@@ -57,6 +57,7 @@ from gateway.adapters.verbs import (
     QuotePolicy,
     ReadCallbacks,
     RedirectTransfers,
+    Remembers,
     RequestReport,
     RequestScore,
     RevokeConsent,
@@ -152,6 +153,7 @@ from gateway.model.states import (
     SEEN,
     SUCCEEDED,
     TOKEN_REFUSED,
+    UNKNOWN,
 )
 from gateway.model.terms import (
     ByKey,
@@ -198,6 +200,7 @@ __all__ = [
     "SEEN",
     "SUCCEEDED",
     "TOKEN_REFUSED",
+    "UNKNOWN",
     "Accepted",
     "Account",
     "AccountIdentification",
@@ -309,6 +312,7 @@ __all__ = [
     "RefundInitiation",
     "RefundInquiry",
     "Remembered",
+    "Remembers",
     "Replay",
     "Reply",
     "ReportFact",

@@ -32,17 +32,20 @@ ANSWERS_WITHOUT_ASKING = frozenset({"read", "acknowledge"})
 class Adapter(ABC, Generic[S]):
     """One institution in its own protocol. An instance belongs to one connection and keeps nothing but its settings.
 
-    `name` is the partner's name in the API and in configuration, `scheme` signs and verifies (an attribute, or a
-    property that reads the settings). `version` names the protocol's version that was followed.
+    `name` is the partner's name in the API and in configuration, `version` the protocol's version that was followed.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
     version: ClassVar[str] = ""
-    scheme: Scheme | Any
     settings_model: ClassVar[type[Settings]]
     terms: ClassVar[dict[str, Terms]] = {}
     memories: ClassVar[dict[str, type[Memory]]] = {}
+
+    @property
+    def scheme(self) -> Scheme:
+        """How messages are signed: overridden by an attribute, or by a property that reads the settings."""
+        raise AdapterError(f"{type(self).__name__} does not say how messages are signed")
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
@@ -60,7 +63,7 @@ class Adapter(ABC, Generic[S]):
             cls.settings_model = declared
         if not isinstance(getattr(cls, "name", None), str):
             raise AdapterError(f'{cls.__name__}: give it a name, as in `name = "{cls.__name__.lower()}"`')
-        if not hasattr(cls, "scheme"):
+        if cls.scheme is Adapter.scheme:
             raise AdapterError(f"{cls.__name__}: say how messages are signed, as in `scheme = Unsigned()`")
         cls.terms = {verb: _terms(cls, verb) for verb in VERBS if _declares(cls, verb)}
         cls.memories = {memory.__name__: memory for memory in _memories(cls)}

@@ -47,6 +47,10 @@ from gateway.model.transfers import TransferInitiation, TransferInquiry
 R = TypeVar("R", bound=Memory)
 
 
+class Remembers(Generic[R]):
+    """Names the memory that the verbs of an adapter leave and find again, where no `Continue…` base names it."""
+
+
 class CreatePayment(ABC):
     @abstractmethod
     async def create_payment(self, payment: PaymentInitiation, wire: Wire, /) -> PaymentFact:

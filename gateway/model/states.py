@@ -6,8 +6,8 @@ no clock and no store. Two rules shape it:
 - An old message never overwrites a newer truth: once an act has ended, only a different end can change it.
 - Doubt is never failure and an error is never success: a meaning that proves nothing leads to `unknown`.
 
-`SEEN`, `NOT_FOUND`, `NOT_PROCESSED`, `BUSY` and `TOKEN_REFUSED` speak about one request or one question, not about the
-act; what they do depends on what else was sent, so `operations.facts` weighs them before it comes here.
+`SEEN`, `UNKNOWN`, `NOT_FOUND`, `NOT_PROCESSED`, `BUSY` and `TOKEN_REFUSED` speak about one request or one question, not
+about the act; what they do depends on what else was sent, so `operations.facts` weighs them before it comes here.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = [
     "SUCCEEDED",
     "TOKEN_REFUSED",
     "TRANSITIONS",
+    "UNKNOWN",
     "Attention",
     "Meaning",
     "State",
@@ -70,13 +71,14 @@ class Meaning(StrEnum):
     NOT_PROCESSED = "not_processed"  # this request was not executed; earlier ones may have been
     BUSY = "busy"  # a genuine "not now"; this request was not executed
     TOKEN_REFUSED = "token_refused"
+    UNKNOWN = "unknown"  # the partner says itself that it does not know what became of the act
     UNDECLARED = "undeclared"  # a code that the terms do not list, or none at all
 
 
 SUCCEEDED, PROCESSING, REQUIRES_ACTION = Meaning.SUCCEEDED, Meaning.PROCESSING, Meaning.REQUIRES_ACTION
 FAILED, CANCELLED, RETURNED = Meaning.FAILED, Meaning.CANCELLED, Meaning.RETURNED
 SEEN, NOT_FOUND, NOT_PROCESSED = Meaning.SEEN, Meaning.NOT_FOUND, Meaning.NOT_PROCESSED
-BUSY, TOKEN_REFUSED = Meaning.BUSY, Meaning.TOKEN_REFUSED
+BUSY, TOKEN_REFUSED, UNKNOWN = Meaning.BUSY, Meaning.TOKEN_REFUSED, Meaning.UNKNOWN
 
 
 class Attention(StrEnum):

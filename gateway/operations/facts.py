@@ -42,6 +42,9 @@ OURS = frozenset({Source.REPLY, Source.INQUIRY, Source.FOLLOW_UP, Source.PERSON,
 
 ABOUT_THE_REQUEST = frozenset({Meaning.NOT_PROCESSED, Meaning.BUSY, Meaning.TOKEN_REFUSED})
 
+DOUBTS: Mapping[Meaning, str] = {Meaning.SEEN: "duplicate", Meaning.UNKNOWN: "partner_in_doubt"}
+"""Genuine answers that settle nothing, and the reason that is shown for each."""
+
 HORIZON = timedelta(days=3)
 """How long inquiries go on before a person is called as well."""
 
@@ -155,7 +158,7 @@ def _weigh(
 ) -> tuple[State, Attention | None, Reason | None]:
     meaning, standing = said.meaning, operation.state
     doubt = said.in_doubt or (operation.may_have_acted and said.source is not Source.REPLY)
-    if standing in FINAL and meaning in ABOUT_THE_REQUEST | {Meaning.SEEN, Meaning.NOT_FOUND}:
+    if standing in FINAL and meaning in ABOUT_THE_REQUEST | DOUBTS.keys() | {Meaning.NOT_FOUND}:
         return standing, None, operation.reason
     if meaning in ABOUT_THE_REQUEST:
         if said.source is Source.INQUIRY:
@@ -165,8 +168,9 @@ def _weigh(
         if doubt:
             return State.UNKNOWN, None, _reason(said, "no_proof")
         return State.FAILED, None, _reason(said, "not_sent")
-    if meaning is Meaning.SEEN:
-        return State.UNKNOWN, None, _reason(said, "duplicate")
+    if meaning in DOUBTS:
+        keeps = said.source is Source.INQUIRY and standing is State.REQUIRES_ACTION
+        return (standing if keeps else State.UNKNOWN), None, _reason(said, DOUBTS[meaning])
     if meaning is Meaning.NOT_FOUND:
         return _not_found(operation, said, terms, now)
     state, attention = step(standing, meaning)

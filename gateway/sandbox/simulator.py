@@ -35,6 +35,7 @@ class Onboarding:
     partner_keys: Mapping[str, str] = field(default_factory=dict)  # key id -> reference to the partner's public key
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> reference
     tls: Mapping[str, str] = field(default_factory=dict)  # ca, certificate, key -> reference
+    legacy: bool = False  # the institution needs SHA-1 or short RSA keys
 
 
 class Simulator(ABC):

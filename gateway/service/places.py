@@ -1,7 +1,7 @@
 """Where each key of a TOML text stands, so that an error can name the line.
 
-`tomllib` keeps no positions. This scanner runs over text that `tomllib` has accepted already, so it reads only as much of
-the grammar (TOML 1.0) as it needs to tell keys from values, and never judges.
+`tomllib` keeps no positions. This scanner runs over text that `tomllib` has accepted already, so it reads only as much
+of the grammar (TOML 1.0) as it needs to tell keys from values, and never judges.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ __all__ = ["Origin", "Resolved", "resolve"]
 LARGEST_FILE_BYTES: Final = 1024 * 1024
 """Far more than any key, certificate bundle or secret has."""
 
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value came from: `file` is set for `file:` references."""

@@ -74,22 +74,20 @@ class SQLiteStore:
         clock: Clock,
         *,
         failed: Callable[[StorageError], None] | None = None,
-        vfs: str | None = None,
     ) -> SQLiteStore:
         """Open the database at `path`, created if need be and brought to the newest schema.
 
-        `failed` is called once, on the loop, if a commit fails: the process should stop. `vfs` names another SQLite
-        file layer, for tests of failing disks. Raises `ConfigurationError` if the file is in use, not ours, or newer,
-        and `StorageError` if the disk refuses.
+        `failed` is called once, on the loop, if a commit fails: the process should stop. Raises `ConfigurationError`
+        if the file is in use, not ours, or newer, and `StorageError` if the disk refuses.
         """
         lock = sqlite_file.FileLock(path)
         opened: list[apsw.Connection] = []
         try:
             sqlite_file.create(path)
-            opened.append(sqlite_file.writer(path, vfs))
+            opened.append(sqlite_file.writer(path))
             migrate(opened[0], str(path), clock.now())
             sqlite_leases.forget_leases(opened[0])
-            opened += [sqlite_file.reader(path, vfs), sqlite_file.reader(path, vfs)]
+            opened += [sqlite_file.reader(path), sqlite_file.reader(path)]
             return cls(lock, opened[0], Queries(opened[1]), Queries(opened[2]), failed)
         except BaseException as wrong:
             for connection in reversed(opened):

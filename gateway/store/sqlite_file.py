@@ -31,7 +31,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         place = path.with_name(path.name + ".lock")
-        self._descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = _owned(place)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -49,14 +49,19 @@ class FileLock:
         os.close(self._descriptor)
 
 
+def _owned(path: Path) -> int:
+    """The file, made for its owner alone if it is not there."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as wrong:
+        raise ConfigurationError(f"{path} cannot be opened: {wrong.strerror}") from None
+
+
 def create(path: Path) -> None:
     """Make an empty file that only its owner may read, if there is none, and make its name durable."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
+    if path.exists():
         return
-    except OSError as wrong:
-        raise ConfigurationError(f"{path} cannot be created: {wrong.strerror}") from None
+    os.close(_owned(path))
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -64,11 +69,9 @@ def create(path: Path) -> None:
         os.close(folder)
 
 
-def writer(path: Path, vfs: str | None) -> apsw.Connection:
+def writer(path: Path) -> apsw.Connection:
     """The one connection that writes."""
-    connection = apsw.Connection(
-        str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=CACHED_STATEMENTS
-    )
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=CACHED_STATEMENTS)
     connection.set_busy_timeout(10 * BUSY_MILLISECONDS)  # somebody with a shell; the loop is not waiting here
     if connection.execute("PRAGMA journal_mode = WAL").get != "wal":
         raise ConfigurationError(f"{path} stands on a file system that cannot hold a write-ahead log: use a local disk")
@@ -82,11 +85,9 @@ def writer(path: Path, vfs: str | None) -> apsw.Connection:
     return connection
 
 
-def reader(path: Path, vfs: str | None) -> apsw.Connection:
+def reader(path: Path) -> apsw.Connection:
     """A connection that cannot write."""
-    connection = apsw.Connection(
-        str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, statementcachesize=CACHED_STATEMENTS
-    )
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=CACHED_STATEMENTS)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection

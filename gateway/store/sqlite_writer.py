@@ -140,8 +140,11 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             for caller in batch:
                 self._alone(caller)
-        self._connection.execute("COMMIT")
+        self._commit()
         self._batch.committed()
+
+    def _commit(self) -> None:
+        self._connection.execute("COMMIT")
 
     def _together(self, batch: list[Waiting]) -> None:
         self._batch.together(caller.rows for caller in batch)

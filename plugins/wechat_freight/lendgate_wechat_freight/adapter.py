@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -24,6 +24,7 @@ from gateway import (
     SEEN,
     SUCCEEDED,
     TOKEN_REFUSED,
+    UNKNOWN,
     Adapter,
     AppToken,
     BindPolicy,
@@ -86,8 +87,8 @@ REFUSED: Final = dict.fromkeys(
 )
 OPEN: Final = {
     # Busy or internal: the pages leave open whether it was done. Ask by the number; believe nothing else.
-    "-1": SEEN,
-    "-202": SEEN,
+    "-1": UNKNOWN,
+    "-202": UNKNOWN,
     "1011": SEEN,  # the waybill was used: perhaps by ourselves
     # 1000 and 2021 occur and are not documented: not listed here, so they stay unknown.
 }
@@ -147,13 +148,6 @@ def application_token(settings: WechatFreightSettings) -> AppToken:
         paths=TokenPaths(error="errcode"),
         refused=frozenset(TOKEN),
     )
-
-
-M = TypeVar("M", bound=Memory)
-
-
-class Remembers(Generic[M]):
-    """Names what this adapter keeps with a policy."""
 
 
 class WechatFreight(

@@ -112,6 +112,7 @@ class ZhonganSimulator(Simulator):
             hosts=(url.removeprefix("http://"),),
             signing_key=(APP_KEY, f"file:{directory / 'merchant.key'}"),
             partner_keys={"zhongan": f"file:{directory / 'insurer.pub'}"},
+            legacy=True,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:

@@ -1,0 +1,251 @@
+"""What an operator may write in `lendgate.toml`: one model for each section, with a description on every field.
+
+Rules
+- A secret is a reference (`env:NAME`, `file:path`), so the file itself may be read by anybody.
+- The table in `docs/operators/configuration.md` is made from these models; a test compares them.
+- Adapters' own settings are checked by their adapters, when the connection opens.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, StringConstraints, field_validator, model_validator
+
+from gateway.model.schema import Model
+from gateway.service.places import Path, Places
+from gateway.service.references import Origin
+
+__all__ = [
+    "TLS",
+    "ClientSection",
+    "Configuration",
+    "ConnectionSection",
+    "GatewaySection",
+    "PluginsSection",
+    "SigningKeySection",
+]
+
+INSTALLATION_SECRET_BYTES_AT_LEAST: Final = 32
+API_KEY_CHARACTERS_AT_LEAST: Final = 32
+CALLBACK_TOKEN_CHARACTERS: Final = 32
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Host = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$")]
+SHA256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), Field(min_length=1)]
+
+
+class GatewaySection(Model):
+    """The gateway itself."""
+
+    mode: Literal["sandbox", "production"] = Field(
+        description="`production` refuses loopback partners, development keys and plugins that were not packaged"
+    )
+    installation_secret: SecretStr = Field(
+        description="at least 32 random bytes as base64 or hexadecimal; every partner key is derived from it, so keep "
+        "a copy in a safe and never change it"
+    )
+    host: str = Field(default="127.0.0.1", description="the address that the HTTP API listens on")
+    port: int = Field(default=8080, ge=0, le=65535, description="its port; 0 takes a free one")
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#]+(/[^?#]*[^/?#])?$",
+        description="under which partners and browsers reach this gateway; `http://host:port` if it is left out",
+    )
+    database: FilePath = Field(
+        default=FilePath("lendgate.db"), description="the SQLite file, relative to the folder of the configuration"
+    )
+    doubt_horizon_hours: float = Field(
+        default=72,
+        gt=0,
+        description="how long an operation may stay unknown before a person is called (inquiries go on)",
+    )
+    drain_seconds: float = Field(default=30, ge=0, description="how long a stop waits for calls that are still running")
+
+    @field_validator("installation_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(_decoded(value.get_secret_value())) < INSTALLATION_SECRET_BYTES_AT_LEAST:
+            raise ValueError(
+                f"must hold at least {INSTALLATION_SECRET_BYTES_AT_LEAST} bytes as base64 or hexadecimal; "
+                "make one with `openssl rand -hex 32`"
+            )
+        return value
+
+    def secret(self) -> bytes:
+        """The installation secret's bytes."""
+        return _decoded(self.installation_secret.get_secret_value())
+
+    def url(self) -> str:
+        """The public URL, without a trailing slash."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+class ClientSection(Model):
+    """Who may call the API. Give `key` or `key_sha256`, several of them while one is being replaced."""
+
+    role: Literal["platform", "operator", "auditor"] = Field(
+        description="`platform` moves money, `operator` settles doubt, `auditor` reads the log"
+    )
+    key: Secrets | None = Field(
+        default=None, description="the API key, or several; `lendgate keys new-client` makes one", repr=False
+    )
+    key_sha256: Annotated[tuple[SHA256, ...], BeforeValidator(_several), Field(min_length=1)] | None = Field(
+        default=None,
+        description="SHA-256 of the API key in hexadecimal, or several: the key itself then stays with the client",
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ClientSection:
+        if (self.key is None) == (self.key_sha256 is None):
+            raise ValueError("give either `key` (a reference) or `key_sha256`")
+        if any(len(key.get_secret_value()) < API_KEY_CHARACTERS_AT_LEAST for key in self.key or ()):
+            raise ValueError(
+                f"the API key has fewer than {API_KEY_CHARACTERS_AT_LEAST} characters; make one with "
+                "`lendgate keys new-client`"
+            )
+        return self
+
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each key, in hexadecimal."""
+        clear = tuple(hashlib.sha256(key.get_secret_value().encode()).hexdigest() for key in self.key or ())
+        return clear + (self.key_sha256 or ())
+
+
+class SigningKeySection(Model):
+    """Our own key at this partner."""
+
+    id: str = Field(description="the id under which the partner knows our key; may be empty where it gives none")
+    private: SecretStr = Field(description="the private key: PEM or bare base64, PKCS#8 or PKCS#1")
+
+
+class TLS(Model):
+    """The way to this partner, where the system's own roots are not enough."""
+
+    ca: str | None = Field(default=None, description="PEM of the authority that the partner's certificate must lead to")
+    certificate: str | None = Field(
+        default=None, description="PEM of our client certificate, with its chain (mutual TLS)"
+    )
+    key: SecretStr | None = Field(default=None, description="PEM of the client certificate's private key")
+
+    @model_validator(mode="after")
+    def _both_halves(self) -> TLS:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("`certificate` and `key` belong together: give both, or neither")
+        return self
+
+
+class ConnectionSection(Model):
+    """One set of credentials at a partner."""
+
+    partner: Name = Field(description="the adapter's name; `lendgate partners` lists what is installed")
+    hosts: tuple[Host, ...] = Field(
+        min_length=1, description="`host:port` (or `host`, for port 443) of everything that the adapter may call"
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="the adapter's own settings, described on its page"
+    )
+    signing_key: SigningKeySection | None = Field(default=None, description="our own key at this partner")
+    partner_keys: dict[str, str] = Field(
+        default_factory=dict, description="key id to the partner's public key or certificate (PEM or bare base64)"
+    )
+    secrets: dict[str, Secrets] = Field(
+        default_factory=dict,
+        description="name to secret, as the adapter's page names them; several while one is being replaced: the first "
+        "is used, all of them verify",
+    )
+    tls: TLS = Field(default_factory=TLS, description="roots and client certificate")
+    legacy: bool = Field(
+        default=False,
+        description="accept SHA-1 and short RSA keys, where the partner has nothing better; say why in a comment",
+    )
+    callback_token: SecretStr | None = Field(
+        default=None,
+        description="the unguessable part of the callback address, 32 characters or more; derived from the "
+        "installation secret if it is left out",
+    )
+    deadline_seconds: float = Field(
+        default=25, gt=0, le=300, description="the longest that one call of the partner may take"
+    )
+
+    @field_validator("callback_token")
+    @classmethod
+    def _unguessable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{32,128}", value.get_secret_value()):
+            raise ValueError("must have 32 to 128 letters, digits, - or _")
+        return value
+
+
+class PluginsSection(Model):
+    """Which installed plugins may be imported."""
+
+    allow: tuple[Name, ...] | None = Field(
+        default=None, description="names of plugins; if it is left out, those that the connections name"
+    )
+
+
+class Configuration(Model):
+    """A whole, checked configuration. Made by `gateway.service.load`."""
+
+    gateway: GatewaySection
+    clients: dict[Name, ClientSection] = Field(default_factory=dict)
+    connections: dict[Name, ConnectionSection] = Field(default_factory=dict)
+    plugins: PluginsSection = Field(default_factory=PluginsSection)
+
+    _folder: FilePath = PrivateAttr(FilePath())
+    _places: Places = PrivateAttr(Places())
+    _origins: dict[Path, Origin] = PrivateAttr({})
+
+    @property
+    def places(self) -> Places:
+        """Where its keys stand, for messages."""
+        return self._places
+
+    @property
+    def origins(self) -> Mapping[Path, Origin]:
+        """Which values were references, and to what."""
+        return self._origins
+
+    @property
+    def database(self) -> FilePath:
+        """The database's place."""
+        return self._folder / self.gateway.database
+
+    @property
+    def allowed_plugins(self) -> frozenset[str]:
+        """The plugins that may be imported."""
+        if self.plugins.allow is not None:
+            return frozenset(self.plugins.allow)
+        return frozenset(section.partner for section in self.connections.values())
+
+    def callback_token(self, connection: str) -> str:
+        """The unguessable part of a connection's callback address: the same after every start."""
+        configured = self.connections[connection].callback_token
+        if configured is not None:
+            return configured.get_secret_value()
+        message = b"callback token" + connection.encode()
+        return hmac.digest(self.gateway.secret(), message, "sha256").hex()[:CALLBACK_TOKEN_CHARACTERS]
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes behind hexadecimal or base64 (also the URL-safe form); nothing for any other text."""
+    text = text.strip()
+    if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text):
+        return bytes.fromhex(text)
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return b""
