@@ -49,6 +49,7 @@ from gateway import (
     PolicyFact,
     PolicyInquiry,
     Proof,
+    Remembers,
     Reply,
     Request,
     Secret,
