@@ -18,6 +18,7 @@ from gateway import (
     FAILED,
     NOT_FOUND,
     SEEN,
+    UNKNOWN,
     SUCCEEDED,
     TOKEN_REFUSED,
     Address,
@@ -209,7 +210,7 @@ class TestPolicy:
     async def test_busy_and_internal_errors_are_settled_by_asking(self, desk: Desk, waybill: str, issued: bool) -> None:
         answer, found = await desk.bind(waybill=waybill), await desk.fetch()
 
-        assert BOUND.meaning(answer.code) is SEEN
+        assert BOUND.meaning(answer.code) is UNKNOWN
         assert FOUND.meaning(found.code) is (SUCCEEDED if issued else NOT_FOUND)
 
     async def test_a_short_premium_account_refuses_until_it_is_topped_up(self, desk: Desk) -> None:
@@ -295,7 +296,7 @@ class TestClaim:
         filed, found = await desk.file(return_waybill="SIMINTERNAL1"), await desk.fetch_claim("SIMINTERNAL1")
 
         assert CLAIMED.meaning(before.code) is NOT_FOUND
-        assert FILED.meaning(filed.code) is SEEN
+        assert FILED.meaning(filed.code) is UNKNOWN
         assert CLAIMED.meaning(found.code) is SUCCEEDED
 
     async def test_no_policy_is_believed_after_one_look(self, desk: Desk) -> None:
