@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from gateway.model.schema import Model
 from gateway.service.places import Path, Places
@@ -42,9 +42,40 @@ def _several(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-Host = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$")]
-SHA256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+def _unguessable(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{32,128}", token.get_secret_value()):
+        raise ValueError("must have 32 to 128 letters, digits, - or _")
+    return token
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    """A pattern that is explained instead of shown."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(what)
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    _matching(
+        r"[a-z][a-z0-9_-]{0,39}", "a name has up to 40 lower-case letters, digits, _ and -, and begins with a letter"
+    ),
+]
+Host = Annotated[
+    str,
+    _matching(
+        r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?", "must be `host:port` or `host`, without scheme and path"
+    ),
+]
+URL = Annotated[
+    str, _matching(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?", "must be a URL without query and without a final slash")
+]
+SHA256 = Annotated[str, _matching(r"[0-9a-f]{64}", "must be a SHA-256 in 64 lower-case hexadecimal digits")]
+Token = Annotated[SecretStr, AfterValidator(_unguessable)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), Field(min_length=1)]
 
 
@@ -60,9 +91,8 @@ class GatewaySection(Model):
     )
     host: str = Field(default="127.0.0.1", description="the address that the HTTP API listens on")
     port: int = Field(default=8080, ge=0, le=65535, description="its port; 0 takes a free one")
-    public_url: str | None = Field(
+    public_url: URL | None = Field(
         default=None,
-        pattern=r"^https?://[^/?#]+(/[^?#]*[^/?#])?$",
         description="under which partners and browsers reach this gateway; `http://host:port` if it is left out",
     )
     database: FilePath = Field(
@@ -172,7 +202,7 @@ class ConnectionSection(Model):
         default=False,
         description="accept SHA-1 and short RSA keys, where the partner has nothing better; say why in a comment",
     )
-    callback_token: SecretStr | None = Field(
+    callback_token: Token | None = Field(
         default=None,
         description="the unguessable part of the callback address, 32 characters or more; derived from the "
         "installation secret if it is left out",
@@ -180,13 +210,6 @@ class ConnectionSection(Model):
     deadline_seconds: float = Field(
         default=25, gt=0, le=300, description="the longest that one call of the partner may take"
     )
-
-    @field_validator("callback_token")
-    @classmethod
-    def _unguessable(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{32,128}", value.get_secret_value()):
-            raise ValueError("must have 32 to 128 letters, digits, - or _")
-        return value
 
 
 class PluginsSection(Model):

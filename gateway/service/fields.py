@@ -6,9 +6,9 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -57,7 +57,8 @@ def _section(section: str, model: type[BaseModel]) -> Iterator[str]:
     yield "| key | type | default | what it says |"
     yield "|---|---|---|---|"
     for key in keys(model):
-        default = "must be given" if key.default is None else key.default
+        table = key.name.rpartition(".")[0]
+        default = key.default or (f"must be given with `{table}`" if table else "must be given")
         yield f"| `{key.name}` | {key.type} | {default} | {key.description} |"
     yield ""
 
@@ -83,12 +84,13 @@ def _type(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return _type(arguments[0])
     if origin is tuple:
-        inner = _type(arguments[0])
-        return f"{inner} or list" if arguments[0] is SecretStr else f"list of {inner}"
+        return f"list of {_type(arguments[0])}"
     if origin is dict:
         return f"table of {_type(arguments[1])}" if arguments[1] is not Any else "table"
-    if origin is not None:  # Annotated
-        return _type(arguments[0])
+    if origin is Annotated:
+        # Where several may stand, one may stand without brackets.
+        inner, one_is_enough = arguments[0], any(isinstance(mark, BeforeValidator) for mark in arguments[1:])
+        return f"{_type(get_args(inner)[0])}, or a list" if one_is_enough else _type(inner)
     names: dict[Any, str] = {
         str: "text",
         bool: "true or false",

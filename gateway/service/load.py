@@ -91,13 +91,16 @@ def _syntax(name: str, message: str) -> str:
 
 
 def _wrong_fields(wrong: ValidationError, resolved: Resolved) -> Iterator[tuple[Path, str]]:
-    for error in wrong.errors(include_url=False, include_input=False):
+    errors = wrong.errors(include_url=False, include_input=False)
+    for error in errors:
         path = _as_written(error["loc"], resolved.values)
+        if error["type"] == "too_short" and any(other["loc"][:-1] == error["loc"] for other in errors):
+            continue  # it is short of the items that are wrong
         if any(path[: len(unresolved)] == unresolved for unresolved in resolved.problems):
             continue  # its reference led nowhere, and that is said already
-        if path and path[-1] == "[key]":
-            yield path[:-1], "a name has up to 40 lower-case letters, digits, _ and -, and begins with a letter"
-        elif error["type"] == "missing":
+        if path[-1] == "[key]":
+            path = path[:-1]
+        if error["type"] == "missing":
             yield path, "is missing; add it"
         elif error["type"] == "extra_forbidden":
             yield path, f"there is no such key{_instead(path)}"
