@@ -1,7 +1,8 @@
 """Serves one simulator on a real loopback socket, logs what arrives, and injects the faults that are armed.
 
 Beside the institution's own API each simulator answers under `/_sandbox/`: `ledger`, `requests`, `state` (GET) and
-`faults` (GET, POST `{"point": …, "operation": …, "times": …, "skip": …, "seconds": …}`, DELETE).
+`faults` (GET, POST `{"point": …, "operation": …, "times": …, "skip": …, "seconds": …}`, DELETE) and `notifications`
+(POST `{"copies": …, "held": …, "reverse": …}`: send each so often, keep them back, let them go in reverse).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway.model.clock import Clock
 from gateway.sandbox.certificates import server_context
 from gateway.sandbox.faults import Fault, Point
 from gateway.sandbox.ledger import Arrival, digest
+from gateway.sandbox.notifications import Notifier
 from gateway.sandbox.simulator import Onboarding, Simulator
 
 if TYPE_CHECKING:
@@ -177,7 +179,19 @@ def _control(simulator: Simulator) -> list[web.RouteDef]:
         simulator.faults.clear()
         return await armed(request)
 
+    async def notifications(request: web.Request) -> web.Response:
+        notifier = getattr(simulator, "notifier", None)
+        if not isinstance(notifier, Notifier):
+            return web.Response(status=404, text=f"{simulator.name} sends no notifications\n")
+        wanted = await request.json()
+        notifier.copies = int(wanted.get("copies", notifier.copies))
+        notifier.held = bool(wanted.get("held", notifier.held))
+        if not notifier.held:
+            notifier.release(reverse=bool(wanted.get("reverse")))
+        return answer({"copies": notifier.copies, "held": notifier.held})
+
     return [
+        web.post("/_sandbox/notifications", notifications),
         web.get("/_sandbox/ledger", ledger),
         web.get("/_sandbox/requests", requests),
         web.get("/_sandbox/state", state),
