@@ -70,11 +70,6 @@ class Journal:
         `digest` is the SHA-256 of what is handed to the socket, `content` that of an act's body before it was signed.
         """
         salt = self._salt()
-        committed: dict[str, Any] = {"hash": commitment(salt, digest)}
-        if content is not None:
-            committed["content"] = commitment(salt, content)
-        if sealed_body is not None:
-            committed |= _committed(salt, sealed_body, "body")
         fields = {
             "connection": connection,
             "partner": partner,
@@ -84,7 +79,7 @@ class Journal:
             "effect": effect,
             "method": request.method,
             "url": shown(request.url)[:ADDRESS],
-            "request": committed,
+            "request": _asked(salt, digest, content, sealed_body),
             "scheme": scheme,
             "key_id": key_id[:WORD],
             "consent": consent,
@@ -265,6 +260,15 @@ class Journal:
             }
         )
         return Draft(id_, chain or id_, client, kind, at, leaf, digest, content, body)
+
+
+def _asked(salt: bytes, digest: str, content: str | None, body: bytes | None) -> dict[str, Any]:
+    asked: dict[str, Any] = {"hash": commitment(salt, digest)}
+    if content is not None:
+        asked["content"] = commitment(salt, content)
+    if body is not None:
+        asked |= _committed(salt, body, "body")
+    return asked
 
 
 def _committed(salt: bytes, exact: bytes, name: str) -> dict[str, Any]:

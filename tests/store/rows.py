@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +20,9 @@ from gateway.store.interface import (
     OperationChanged,
     OperationOpened,
     Recorded,
+    Row,
+    Store,
+    Taken,
 )
 from gateway.store.operation import Operation
 
@@ -81,3 +87,12 @@ def a_record(chain: str, kind: str = "intent", **fields: Any) -> Recorded:
 
 def an_event(operation: Operation, type_: str = "payment.succeeded") -> EventStaged:
     return EventStaged(f"evt_{serial():032x}", operation.client, operation.id, type_, NOW, "{}")
+
+
+async def all_at_once(store: Store, commits: Iterable[Sequence[Row]]) -> list[BaseException | None]:
+    """What each of the commits ended with; None for a success."""
+    return await asyncio.gather(*(store.commit(rows) for rows in commits), return_exceptions=True)
+
+
+def tally(results: Iterable[BaseException | None]) -> Counter[str | None]:
+    return Counter(error.what if isinstance(error, Taken) else error and repr(error) for error in results)
