@@ -30,6 +30,7 @@ __all__ = [
     "ConnectionSection",
     "GatewaySection",
     "PluginsSection",
+    "SandboxSection",
     "SigningKeySection",
 ]
 
@@ -220,6 +221,12 @@ class PluginsSection(Model):
     )
 
 
+class SandboxSection(Model):
+    """Where `lendgate sandbox` simulates partners: for people and their tools, the gateway does not read it."""
+
+    urls: dict[str, str] = Field(default_factory=dict, description="partner to the simulator's own address")
+
+
 class Configuration(Model):
     """A whole, checked configuration. Made by `gateway.service.load`."""
 
@@ -227,6 +234,7 @@ class Configuration(Model):
     clients: dict[Name, ClientSection] = Field(default_factory=dict)
     connections: dict[Name, ConnectionSection] = Field(default_factory=dict)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
+    sandbox: SandboxSection = Field(default_factory=SandboxSection)
 
     _folder: FilePath = PrivateAttr(FilePath())
     _places: Places = PrivateAttr(Places())

@@ -175,8 +175,9 @@ def _misfits(configuration: Configuration) -> Iterator[tuple[Path, str]]:
             if hash in owners:
                 yield ("clients", name), f"has the same key as {owners[hash]}; every client needs a key of its own"
             owners.setdefault(hash, name)
-    other = "production" if configuration.gateway.mode == "sandbox" else "sandbox"
+    prefix = f"lg_{configuration.gateway.mode}_"
     for name, client in configuration.clients.items():
-        if any(key.get_secret_value().startswith(f"lg_{other}_") for key in client.key or ()):
-            what = f"a key for {other} opens nothing in {configuration.gateway.mode}"
-            yield ("clients", name, "key"), f"{what}; make one with `lendgate keys new-client`"
+        if not all(key.get_secret_value().startswith(prefix) for key in client.key or ()):
+            mode = f" --mode {configuration.gateway.mode}"
+            what = f"API keys begin with {prefix} here; make one with `lendgate keys new-client{mode}`"
+            yield ("clients", name, "key"), what

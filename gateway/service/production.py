@@ -36,6 +36,8 @@ def refusals(configuration: Configuration) -> Iterator[tuple[Path, str]]:
         return
     if not configuration.gateway.url().startswith("https://"):
         yield ("gateway", "public_url"), "must begin with https:// in production: partners and browsers come back to it"
+    if configuration.sandbox.urls:
+        yield ("sandbox",), "simulators have no place beside production; remove this section"
     for name, connection in configuration.connections.items():
         for index, host in enumerate(connection.hosts):
             if _is_this_machine(host):

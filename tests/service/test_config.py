@@ -129,7 +129,13 @@ class Fault:
 FAULTS = (
     Fault("no TOML", "[gateway]\nmode = sandbox\n", 2, "", "no TOML"),
     Fault("misspelt key", GATEWAY + 'databse = "x"\n', 4, "gateway.databse", "did you mean `database`?"),
-    Fault("unknown section", GATEWAY + "[loans]\n", 4, "loans", "there are clients, connections, gateway, plugins"),
+    Fault(
+        "unknown section",
+        GATEWAY + "[loans]\n",
+        4,
+        "loans",
+        "there are clients, connections, gateway, plugins, sandbox",
+    ),
     Fault("missing key", '[gateway]\ninstallation_secret = "env:INSTALLATION"\n', 1, "gateway.mode", "is missing"),
     Fault("wrong choice", GATEWAY.replace('"sandbox"', '"test"'), 2, "gateway.mode", "'sandbox' or 'production'"),
     Fault("wrong type", GATEWAY + 'port = "many"\n', 4, "gateway.port", "valid integer"),
@@ -205,7 +211,7 @@ FAULTS = (
         PRODUCTION + '[clients.shop]\nrole = "platform"\nkey = "env:SHOP_KEY"\n',
         10,
         "clients.shop.key",
-        "a key for sandbox opens nothing in production",
+        "begin with lg_production_",
     ),
     Fault(
         "guessable callback token",
@@ -227,6 +233,13 @@ FAULTS = (
         7,
         "connections.riverbank.hosts[0]",
         "is this machine",
+    ),
+    Fault(
+        "simulators in production",
+        PRODUCTION + '[sandbox.urls]\nriverbank = "http://127.0.0.1:1"\n',
+        8,
+        "sandbox",
+        "no place beside production",
     ),
     Fault(
         "no TLS in front of production",
