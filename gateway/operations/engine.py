@@ -256,7 +256,8 @@ class Engine:
         said = await self.runner.run(run, plan.verb, plan.question, exchange)
         if not work.committed:
             raise _nothing_began(said, plan)
-        return await self.door.apply(operation, said, work, **exchange.summary(operation))
+        acted = plan.verb.name if exchange.acted else None
+        return await self.door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
 
     async def _wait(self, task: asyncio.Task[Operation], plan: _Plan) -> Operation:
         """The end of the run, or what stands when the caller's patience ends. A caller who leaves changes nothing."""

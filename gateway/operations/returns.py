@@ -117,7 +117,7 @@ class Returns:
             next_inquiry_at=now + step.connection.deadline + timedelta(seconds=5),
         )
         try:
-            await self._store.commit([OperationChanged(claimed)])
+            await self._store.commit([OperationChanged(claimed, in_flight=True)])
         except Stale:
             return await self._store.operation(step.operation.id) or step.operation
         return await self._engine.own(self._run(replace(step, operation=claimed), step.operation.may_have_acted))
@@ -135,4 +135,5 @@ class Returns:
         exchange = self._runner.exchange(run, verb)
         continuation = assemble.continuation(question, operation, connection.adapter, step.returned)
         said = await self._runner.run(run, verb, continuation, exchange)
-        return await self._door.apply(operation, said, work, **exchange.summary(operation))
+        acted = verb.name if exchange.acted else None
+        return await self._door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
