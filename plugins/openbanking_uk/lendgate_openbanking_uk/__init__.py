@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from gateway import hookimpl
 
 if TYPE_CHECKING:
+    from lendgate_openbanking_uk.adapter import OpenBankingUK
     from lendgate_openbanking_uk.simulator import OpenBankingUKSimulator
+
+
+@hookimpl
+def adapters() -> Sequence[type[OpenBankingUK]]:
+    """The adapter of this distribution."""
+    from lendgate_openbanking_uk.adapter import OpenBankingUK
+
+    return [OpenBankingUK]
 
 
 @hookimpl

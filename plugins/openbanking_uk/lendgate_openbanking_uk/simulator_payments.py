@@ -142,7 +142,8 @@ class PaymentDesk:
     def details(self, payment_id: str, version: str) -> dict[str, Any]:
         """GET /domestic-payments/{id}/payment-details."""
         payment = self._find(payment_id, version)
-        status = {"PaymentTransactionId": payment.id, "Status": self._status(payment)}
+        # Details know no RCVD: what is only received, is pending there.
+        status = {"PaymentTransactionId": payment.id, "Status": self._status(payment).replace("RCVD", "PDNG")}
         entry = {**status, "StatusUpdateDateTime": moment_text(payment.updated)}
         return self._framed({"PaymentStatus": [entry]}, f"{self._place(payment)}/payment-details")
 

@@ -1,228 +1,171 @@
-"""A third party written for these tests alone, over a real socket with mutual TLS; and the published vectors."""
+"""The bank on a real socket with mutual TLS, the published vectors, and what does the core's part for the adapter."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import itertools
 import json
 import ssl
-import uuid
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from gateway import (
+    Asked,
+    Code,
+    ConsentInitiation,
+    Continuation,
+    Grant,
+    Handoff,
+    Known,
+    Money,
+    Reply,
+    Request,
+    Returned,
+    Secret,
+    SignedLink,
+    Stamp,
+    TransferInitiation,
+    TransferInquiry,
+    Wire,
+)
+from gateway.adapters.step import run
+from gateway.crypto.keys import KeyRing
 from gateway.sandbox import DevelopmentCA, Running, serve
 from gateway.testing import ManualClock
-from lendgate_openbanking_uk.simulator import (
-    BANK_KEY,
-    CLIENT_ID,
-    CLIENT_KEY,
-    CLIENT_ORGANISATION,
-    OpenBankingUKSimulator,
-)
+from lendgate_openbanking_uk.adapter import OpenBankingUK
+from lendgate_openbanking_uk.settings import OpenBankingUKSettings
+from lendgate_openbanking_uk.simulator import OpenBankingUKSimulator
 
-OB = "http://openbanking.org.uk/"
-RETURN_URL = "http://127.0.0.1:9/v1/returns/bank"
-VERIFIER = "v" * 43
-
-
-def b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def ps256(key: rsa.RSAPrivateKey, message: str, salt: int = 32) -> str:
-    pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
-    return b64(key.sign(message.encode(), pss, hashes.SHA256()))
-
-
-def dumps(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+A = TypeVar("A")
+WIRE = Wire()
+KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456"  # 31 characters, as the core derives them
+HANDOFF = Handoff("af0ifjsldkj", "n-0S6_WzA2Mj", "v" * 43, "http://127.0.0.1:9/v1/returns/bank", "http://127.0.0.1:9/c")
 
 
 @dataclass
-class Heard:
-    """An answer of the bank."""
+class Desk:
+    """One connection to the bank."""
 
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
-
-    @property
-    def body(self) -> Any:
-        return json.loads(self.raw)
-
-    @property
-    def code(self) -> str:
-        """The first error code."""
-        return str(self.body["Errors"][0]["ErrorCode"])
-
-    @property
-    def status_said(self) -> str:
-        return str(self.body["Data"]["Status"])
-
-
-@dataclass
-class ThirdParty:
-    """Speaks the protocol by the book, and wrongly where a test says so."""
-
+    adapter: OpenBankingUK
+    keys: KeyRing
     bank: OpenBankingUKSimulator
     session: aiohttp.ClientSession
-    key: rsa.RSAPrivateKey
     clock: ManualClock
-    version: str = "v4.0"
     tokens: dict[str, str] = field(default_factory=dict)
+    refresh: dict[str, str] = field(default_factory=dict)
+    code: str | None = None
+    sent: list[Request] = field(default_factory=list)
+    chance: Any = field(default_factory=lambda: itertools.count(1))
 
-    def now(self) -> int:
-        return int(self.clock.now().timestamp())
+    def stamp(self) -> Stamp:
+        return Stamp(self.clock.now(), f"{next(self.chance):032x}")
 
-    def jwt(self, claims: Mapping[str, Any], **header: Any) -> str:
-        signed = f"{b64(dumps({'alg': 'PS256', 'kid': CLIENT_KEY, **header}))}.{b64(dumps(claims))}"
-        return f"{signed}.{ps256(self.key, signed)}"
+    async def send(self, asked: Asked) -> Reply:
+        assert asked.access is not None
+        if asked.access.name not in self.tokens:
+            await self.fetch_token(asked.access)
+        request = asked.request.with_header("Authorization", f"Bearer {self.tokens[asked.access.name]}")
+        return await self.exchange(request, request.scheme or self.adapter.scheme)
 
-    def message_header(self, **changed: Any) -> dict[str, Any]:
-        claims = {OB + "iat": self.now(), OB + "iss": CLIENT_ORGANISATION, OB + "tan": "openbanking.org.uk"}
-        header = {"alg": "PS256", "kid": CLIENT_KEY, **claims, "crit": list(claims), **changed}
-        return {name: value for name, value in header.items() if value is not None}
+    async def fetch_token(self, grant: Grant) -> None:
+        code = Code(Secret("code"), HANDOFF) if self.code else None
+        request = grant.request(code)
+        filled = request.body.replace(b"__secret.code__", (self.code or "").encode())
+        answer = (await self.exchange(request.with_body(filled), grant.scheme)).json()
+        self.tokens[grant.name] = answer[grant.paths.token]
+        if grant.paths.refresh in answer:
+            self.refresh[grant.name] = answer[grant.paths.refresh]
 
-    def signature(self, body: bytes, **changed: Any) -> str:
-        header = b64(dumps(self.message_header(**changed)))
-        return f"{header}..{ps256(self.key, f'{header}.{b64(body)}')}"
+    async def exchange(self, request: Request, scheme: Any) -> Reply:
+        signed = scheme.sign(request, self.keys, self.stamp())
+        self.sent.append(signed)
+        headers = dict(signed.headers)
+        async with self.session.request(signed.method, signed.url, data=signed.body or None, headers=headers) as answer:
+            told = tuple((name, value) for name, value in answer.headers.items())
+            reply = Reply(answer.status, told, await answer.read(), self.clock.now())
+        return replace(reply, body=scheme.verify(reply, signed, self.keys))
 
-    def assertion(self, **changed: Any) -> str:
-        now = self.now()
-        claims = {"iss": CLIENT_ID, "sub": CLIENT_ID, "aud": f"{self.bank.url}/token", "jti": str(uuid.uuid4())}
-        return self.jwt({**claims, "iat": now, "exp": now + 60, **changed})
+    async def run(self, verb: Coroutine[Any, Any, A]) -> A:
+        return await run(verb, self.send)
 
-    async def token(self, grant: Mapping[str, str], assertion: str | None = None) -> Heard:
-        form = {
-            **grant,
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": assertion or self.assertion(),
-        }
-        async with self.session.post(f"{self.bank.url}/token", data=form) as reply:
-            return Heard(reply.status, reply.headers, await reply.read())
+    def link(self, link: SignedLink) -> str:
+        return self.adapter.scheme.link(link, HANDOFF, self.keys, self.stamp())
 
-    async def own_token(self, scope: str) -> str:
-        if scope not in self.tokens:
-            heard = await self.token({"grant_type": "client_credentials", "scope": scope})
-            self.tokens[scope] = heard.body["access_token"]
-        return self.tokens[scope]
+    async def person(self, link: Any, approve: bool = True) -> Returned:
+        """Opens the link, decides, and comes back; what comes back is proven."""
+        assert isinstance(link, SignedLink)
+        body = {"url": self.link(link), "approve": approve}
+        async with self.session.post(f"{self.bank.url}/_sandbox/authorise", json=body) as reply:
+            place = (await reply.json())["url"]
+        returned = Returned(dict(parse_qsl(urlsplit(place).fragment)), self.clock.now())
+        proven = self.adapter.scheme.verify_return(returned, HANDOFF, self.keys)
+        self.code = proven.parameters["code"]
+        return proven
 
-    async def exchange(self, returned: Mapping[str, str]) -> Heard:
-        grant = {"grant_type": "authorization_code", "code": returned["code"], "redirect_uri": RETURN_URL}
-        return await self.token({**grant, "code_verifier": VERIFIER})
+    def transfer(self, amount: str = "250.00", name: str = "B Orrower", **more: Any) -> TransferInitiation:
+        account = {"scheme": "sort_code_account_number", "identification": "20-32-54 12345678"}
+        told = {"amount": Money.of(amount, "GBP"), "creditor": {"name": name, "account": account}, **more}
+        return TransferInitiation(**told, **self.filled("LN-1001-D1"))
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        token: str | None = None,
-        body: Any = None,
-        key: str | None = None,
-        signed: bool = True,
-        headers: Mapping[str, str] | None = None,
-    ) -> Heard:
-        api = "pisp" if "payment" in path else "aisp"
-        url = path if path.startswith("https") else f"{self.bank.url}/open-banking/{self.version}/{api}/{path}"
-        raw = body if isinstance(body, bytes) else b"" if body is None else dumps(body)
-        bearer = token or await self.own_token("payments" if api == "pisp" else "accounts")
-        told = {"Authorization": f"Bearer {bearer}", "x-fapi-interaction-id": str(uuid.uuid4())}
-        if raw:
-            told["Content-Type"] = "application/json"
-            if signed and api == "pisp":
-                told["x-jws-signature"] = self.signature(raw)
-        if key:
-            told["x-idempotency-key"] = key
-        told.update(headers or {})
-        kept = {name: value for name, value in told.items() if value}
-        async with self.session.request(method, url, data=raw or None, headers=kept) as reply:
-            return Heard(reply.status, reply.headers, await reply.read())
+    def consent(self, **more: Any) -> ConsentInitiation:
+        told = {"type": "account_access", "scopes": ("accounts", "balances", "transactions"), **more}
+        return ConsentInitiation(**told, **self.filled("CN-1001"))
 
-    # The steps of the protocol
+    def filled(self, reference: str) -> dict[str, Any]:
+        core = {"partner_key": KEY, "requested_at": self.clock.now(), "handoff": HANDOFF}
+        return {"connection": "bank", "reference": reference, **core}
 
-    def initiation(self, amount: str = "250.00", name: str = "B Orrower", key: str = "LN1001D1") -> dict[str, Any]:
-        account = {"SchemeName": "UK.OBIE.SortCodeAccountNumber", "Identification": "20325412345678", "Name": name}
-        ids = {"InstructionIdentification": key, "EndToEndIdentification": key}
-        return {**ids, "InstructedAmount": {"Amount": amount, "Currency": "GBP"}, "CreditorAccount": account}
+    async def create(self, **more: Any) -> Any:
+        return await self.run(self.adapter.create_transfer(self.transfer(**more), WIRE))
 
-    def consent_body(self, **changed: Any) -> dict[str, Any]:
-        return {
-            "Data": {"Initiation": self.initiation(**changed)},
-            "Risk": {"PaymentContextCode": "TransferToThirdParty"},
-        }
+    async def submit(self, created: Any, returned: Returned | None, **more: Any) -> Any:
+        step = Continuation(self.transfer(**more), created.memory, returned, created.references)
+        return await self.run(self.adapter.continue_transfer(step, WIRE))
 
-    async def payment_consent(self, key: str = "key-consent", **changed: Any) -> Heard:
-        return await self.call("POST", "domestic-payment-consents", body=self.consent_body(**changed), key=key)
+    async def fetch(self, *facts: Any) -> Any:
+        references = {name: value for fact in facts for name, value in fact.references.items()}
+        known = {"partner_key": KEY, "requested_at": self.clock.now(), "partner_references": references}
+        return await self.run(self.adapter.fetch_transfer(TransferInquiry(**known, memory=facts[0].memory), WIRE))
 
-    def request_claims(self, consent_id: str, scope: str = "payments", **changed: Any) -> dict[str, Any]:
-        now, challenge = self.now(), b64(hashlib.sha256(VERIFIER.encode()).digest())
-        acr = ["urn:openbanking:psd2:sca", "urn:openbanking:psd2:ca"]
-        wanted = {
-            "openbanking_intent_id": {"value": consent_id, "essential": True},
-            "acr": {"essential": True, "values": acr},
-        }
-        claims = {
-            "iss": CLIENT_ID,
-            "aud": self.bank.url,
-            "client_id": CLIENT_ID,
-            "response_type": "code id_token",
-            "redirect_uri": RETURN_URL,
-            "scope": f"openid {scope}",
-            "state": "af0ifjsldkj",
-            "nonce": "n-0S6_WzA2Mj",
-            "nbf": now,
-            "iat": now,
-            "exp": now + 900,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-            "claims": {"id_token": wanted},
-        }
-        return {name: value for name, value in {**claims, **changed}.items() if value is not None}
+    async def account_consent(self, **more: Any) -> Known:
+        asked = await self.run(self.adapter.create_consent(self.consent(**more), WIRE))
+        returned = await self.person(asked.next_action)
+        step = Continuation(self.consent(**more), asked.memory, returned, asked.references)
+        given = await self.run(self.adapter.continue_consent(step, WIRE))
+        assert OpenBankingUK.terms["continue_consent"].statuses[given.code] == "active"
+        return Known(partner_key=KEY, requested_at=self.clock.now(), memory=given.memory)
 
-    def link(self, claims: Mapping[str, Any], **outside: str) -> str:
-        names = ("client_id", "response_type", "scope", "redirect_uri", "state", "nonce")
-        query = {name: claims[name] for name in names if name in claims}
-        return f"{self.bank.url}/authorize?{urlencode({**query, **outside, 'request': self.jwt(claims)})}"
+    async def paid(self, **magic: Any) -> tuple[Any, Any]:
+        created = await self.create(**magic)
+        return created, await self.submit(created, await self.person(created.next_action), **magic)
 
-    async def people(self, what: str, **body: Any) -> Any:
-        async with self.session.post(f"{self.bank.url}/_sandbox/{what}", json=body) as reply:
-            assert reply.status == 200, await reply.text()
-            return await reply.json()
 
-    async def authorise(self, consent_id: str, scope: str = "payments", approve: bool = True) -> dict[str, str]:
-        """What stands in the fragment of the return."""
-        url = self.link(self.request_claims(consent_id, scope))
-        answer = await self.people("authorise", url=url, approve=approve)
-        return dict(parse_qsl(urlsplit(answer["url"]).fragment))
+@pytest.fixture(params=["v4.0", "v3.1.11"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
-    async def authorised_payment(self, **changed: Any) -> tuple[dict[str, Any], str]:
-        """The body of a payment that may be submitted now, and the token for it."""
-        consent = (await self.payment_consent(**changed)).body["Data"]
-        heard = await self.exchange(await self.authorise(consent["ConsentId"]))
-        wanted = self.consent_body(**changed)
-        wanted["Data"]["ConsentId"] = consent["ConsentId"]
-        return wanted, heard.body["access_token"]
 
-    async def pay(self, body: Any, token: str, key: str = "key-payment", **how: Any) -> Heard:
-        return await self.call("POST", "domestic-payments", body=body, token=token, key=key, **how)
-
-    async def account_token(self, *permissions: str, **data: str) -> tuple[str, dict[str, Any]]:
-        """Consent id and token answer of an authorised account consent."""
-        wanted = {"Data": {"Permissions": list(permissions), **data}, "Risk": {}}
-        consent = (await self.call("POST", "account-access-consents", body=wanted)).body["Data"]["ConsentId"]
-        return consent, (await self.exchange(await self.authorise(consent, "accounts"))).body
+@pytest.fixture
+async def desk(
+    running: Running[OpenBankingUKSimulator], keys_at: Path, clock: ManualClock, version: str, tls: Any
+) -> AsyncIterator[Desk]:
+    told = running.onboarding
+    adapter = OpenBankingUK(OpenBankingUKSettings.model_validate({**told.settings, "version": version}))
+    assert told.signing_key is not None
+    keys = KeyRing.load(
+        "bank",
+        key_id=told.signing_key[0],
+        private_key=Path(told.signing_key[1].removeprefix("file:")).read_text(),
+        partner_keys={name: Path(at.removeprefix("file:")).read_text() for name, at in told.partner_keys.items()},
+    )
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls), trust_env=False) as session:
+        yield Desk(adapter, keys, running.simulator, session, clock)
 
 
 def client_context(directory: Path, certificate: str | None) -> ssl.SSLContext:
@@ -253,20 +196,15 @@ async def running(keys_at: Path, clock: ManualClock) -> AsyncIterator[Running[Op
 
 
 @pytest.fixture
-async def tpp(running: Running[OpenBankingUKSimulator], keys_at: Path, clock: ManualClock) -> AsyncIterator[ThirdParty]:
-    key = serialization.load_pem_private_key((keys_at / "tpp-signing.key").read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    connector = aiohttp.TCPConnector(ssl=client_context(keys_at, "tpp-transport"))
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield ThirdParty(running.simulator, session, key, clock)
+def other_tls(keys_at: Path) -> ssl.SSLContext:
+    """Shows another certificate of the same authority."""
+    return client_context(keys_at, "other")
 
 
 @pytest.fixture
-async def stranger(tpp: ThirdParty, keys_at: Path) -> AsyncIterator[ThirdParty]:
-    """The same client with another TLS certificate of the same authority."""
-    connector = aiohttp.TCPConnector(ssl=client_context(keys_at, "other"))
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield ThirdParty(tpp.bank, session, tpp.key, tpp.clock)
+def tls(running: Running[OpenBankingUKSimulator], keys_at: Path) -> ssl.SSLContext:
+    """Trusts the bank and shows our transport certificate."""
+    return client_context(keys_at, "tpp-transport")
 
 
 @pytest.fixture(scope="session")
@@ -281,8 +219,3 @@ def vector_key(vectors: Any) -> rsa.RSAPrivateKey:
     d = pow(e, -1, (p - 1) * (q - 1))
     public = rsa.RSAPublicNumbers(e, p * q)
     return rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public).private_key()
-
-
-@pytest.fixture(scope="session")
-def bank_key_id() -> str:
-    return BANK_KEY
