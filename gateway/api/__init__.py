@@ -1,1 +1,1 @@
-"""The HTTP API: what a lending platform, an operator and an auditor call. The only floor that knows HTTP as a server."""
+"""The HTTP API: what platforms, operators and auditors call. The only floor that knows HTTP as a server."""

@@ -68,7 +68,7 @@ _REACHED_NOBODY: Final = (
         "unsupported_media_type",
         415,
         "The body must be plain JSON",
-        "The body's content type is not `application/json`, its charset is not UTF-8, or it carries a Content-Encoding.",
+        "The content type is not `application/json`, the charset is not UTF-8, or there is a Content-Encoding.",
         "Send `Content-Type: application/json` and the body as it is.",
     ),
     ProblemKind(

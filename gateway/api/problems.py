@@ -13,11 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.api.problem_kinds import PROBLEM_KINDS
-from gateway.model.problems import Conflicting, FieldError, Invalid, NotFound, Outcome, Refused, Retry
+from gateway.model.problems import Conflicting, FieldError, NotFound, Outcome, Refused, Retry
 from gateway.operations.view import public
 from gateway.store.operation import Operation
 
-__all__ = ["MEDIA_TYPE", "Problem", "failure", "invalid", "not_found", "of_operation", "of_refusal", "running"]
+__all__ = [
+    "MEDIA_TYPE",
+    "Problem",
+    "failure",
+    "not_found",
+    "of_operation",
+    "of_refusal",
+    "refused",
+    "running",
+    "wrong_parameter",
+]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -40,10 +50,12 @@ class Problem:
     retry_after_seconds: int | None = None
     errors: tuple[FieldError, ...] = ()
     members: Mapping[str, Any] = field(default_factory=dict)
+    more_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
-        return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
+        after = {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
+        return {**self.more_headers, **after}
 
     def body(self, request_id: str) -> bytes:
         """The document; `type` is relative to this gateway, where a page explains it."""
@@ -105,9 +117,9 @@ def refused(kind: str, detail: str, **more: Any) -> Refused:
     return Refused(detail, kind=kind, status=PROBLEM_KINDS[kind].status, **more)
 
 
-def invalid(path: str, detail: str) -> Refused:
-    """One wrong field."""
-    return Invalid(f"{path} {detail}", fields=[FieldError(path, detail)])
+def wrong_parameter(name: str, detail: str) -> Refused:
+    """One wrong query parameter."""
+    return refused("invalid_query", f"{name} {detail}", fields=[FieldError(name, detail)])
 
 
 def not_found(what: str, id: str) -> Refused:

@@ -1,0 +1,37 @@
+"""Every address of the API, in the order of the reference."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.api.handler import Page, Route
+from gateway.api.resources import (
+    accounts,
+    callbacks,
+    consents,
+    credit_reports,
+    events,
+    health,
+    insurance,
+    operations,
+    partners,
+    payments,
+    returns,
+    transfers,
+)
+
+__all__ = ["PAGES", "ROUTES"]
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *payments.ROUTES,
+    *transfers.ROUTES,
+    *credit_reports.ROUTES,
+    *insurance.ROUTES,
+    *consents.ROUTES,
+    *accounts.ROUTES,
+    *operations.ROUTES,
+    *events.ROUTES,
+    *partners.ROUTES,
+)
+
+PAGES: Final[tuple[Page, ...]] = (*callbacks.PAGES, *returns.PAGES, *health.PAGES)
