@@ -193,6 +193,11 @@ class ConnectionSection(Model):
     partner_keys: dict[str, str] = Field(
         default_factory=dict, description="key id to the partner's public key or certificate (PEM or bare base64)"
     )
+    partner_roots: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        default=(),
+        description="certificates (PEM) to which a key that the partner publishes must lead before it is taken; "
+        "without them only `partner_keys` count",
+    )
     secrets: dict[str, Secrets] = Field(
         default_factory=dict,
         description="name to secret, as the adapter's page names them; several while one is being replaced: the first "

@@ -73,7 +73,7 @@ def _default(field: FieldInfo) -> str | None:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return None
-    if value is None or value == {}:
+    if value is None or value in ({}, ()):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -6,6 +6,7 @@ of the grammar (TOML 1.0) as it needs to tell keys from values, and never judges
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -42,6 +43,7 @@ class Places:
 
     def __init__(self, name: str = "configuration", text: str = "") -> None:
         self.name = name
+        self.digest = hashlib.sha256(text.encode()).hexdigest()  # of the text, references unresolved
         self._lines = _Scanner(text).lines if text else {}
 
     def line(self, path: Path) -> int | None:

@@ -1,0 +1,298 @@
+"""Opens a gateway from its configuration, and closes it.
+
+In this order
+  1. plugins: only what is allowed is imported; what is wrong with one connection stays with it
+  2. the store, and the keys that come from the installation secret
+  3. connections, each with its own way out
+  4. the floors above them
+  5. the start is recorded, with what is running and in which version
+  6. what the last process left in the middle of a call is put in doubt, and the inquiries begin
+Closing goes the other way. Whatever fails on the way up closes what was opened before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from gateway.adapters.registry import Registry, discover
+from gateway.audit.journal import Journal
+from gateway.crypto.seal import Sealer
+from gateway.model.clock import Clock, SystemClock
+from gateway.model.ids import Identifiers
+from gateway.model.problems import StorageError
+from gateway.operations.callbacks import Callbacks
+from gateway.operations.connections import Connection, Connections
+from gateway.operations.door import Door
+from gateway.operations.engine import Engine
+from gateway.operations.inquiry import Inquirer
+from gateway.operations.reads import Reads
+from gateway.operations.returns import Returns
+from gateway.operations.running import Runner
+from gateway.service.config import Configuration
+from gateway.service.connect import Prepared, prepare, refuse_unpackaged
+from gateway.service.derived import Purpose, derived_key
+from gateway.service.gateway import Client, Gateway
+from gateway.service.learning import KeyLearner
+from gateway.service.workers import Worker, Workers
+from gateway.store.interface import Recorded
+from gateway.store.sqlite import SQLiteStore
+from gateway.wire.channel import Channel
+from gateway.wire.transport import Transport
+
+__all__ = ["OpenGateway", "close", "open_gateway", "opened"]
+
+log = logging.getLogger(__name__)
+
+WORKERS_SECONDS = 10.0
+"""How long a stop waits for an inquiry that is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGateway(Gateway):
+    """A gateway that runs. `failure` is set when the store failed: then the process should stop."""
+
+    configuration: Configuration
+    cursors: Sealer  # seals what platforms hold between two pages
+    workers: Workers
+    failure: asyncio.Future[StorageError]
+    stack: AsyncExitStack  # closes what was opened, the newest first
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every connection and every floor above stands on."""
+
+    configuration: Configuration
+    store: SQLiteStore
+    journal: Journal
+    sealer: Sealer
+    clock: Clock
+    ids: Identifiers
+    process: str  # names this run in the records
+    failure: asyncio.Future[StorageError]
+    stack: AsyncExitStack
+
+
+async def open_gateway(
+    configuration: Configuration,
+    *,
+    clock: Clock | None = None,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> OpenGateway:
+    """Open everything. Raises `ConfigurationError` and `StorageError`; then nothing stays open.
+
+    A connection that cannot work does not stop the others: `connections.broken` says why.
+    """
+    # 1. Plugins
+    registry = discover(configuration.allowed_plugins)
+    refuse_unpackaged(configuration, registry)
+    prepared, broken = prepare(configuration, registry)
+    for name, cause in broken.items():
+        log.error("the connection %s does not work: %s", name, cause)
+    stack = AsyncExitStack()
+    try:
+        ground = await _ground(configuration, clock or SystemClock(), entropy, stack)
+        gateway = _floors(ground, registry, prepared, broken, Sealer(_key(ground, Purpose.CURSORS), entropy=entropy))
+        await _begin(gateway)
+    except BaseException:
+        await stack.aclose()
+        raise
+    return gateway
+
+
+async def close(gateway: OpenGateway) -> None:
+    """Take no new calls, let those that run come to their end, and close everything. A second call does nothing."""
+    await gateway.engine.drain(timedelta(seconds=gateway.configuration.gateway.drain_seconds))
+    await gateway.stack.aclose()
+
+
+@asynccontextmanager
+async def opened(configuration: Configuration, **how: Any) -> AsyncIterator[OpenGateway]:
+    """`async with opened(configuration) as gateway:`; takes what `open_gateway` takes."""
+    gateway = await open_gateway(configuration, **how)
+    try:
+        yield gateway
+    finally:
+        await close(gateway)
+
+
+# 2. The ground
+
+
+async def _ground(
+    configuration: Configuration, clock: Clock, entropy: Callable[[int], bytes], stack: AsyncExitStack
+) -> _Ground:
+    failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
+    store = await SQLiteStore.open(configuration.database, clock, failed=partial(_failed, failure))
+    stack.push_async_callback(store.close)
+    ids = Identifiers(clock.now, entropy)
+    sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED), entropy=entropy)
+    process = ids.new("run")
+    journal = Journal(ids, clock, configuration.gateway.mode, process, sealer.seal)
+    return _Ground(configuration, store, journal, sealer, clock, ids, process, failure, stack)
+
+
+def _failed(failure: asyncio.Future[StorageError], wrong: StorageError) -> None:
+    if not failure.done():
+        failure.set_result(wrong)
+
+
+def _key(ground: _Ground, purpose: Purpose) -> bytes:
+    return derived_key(ground.configuration.gateway.secret(), purpose)
+
+
+# 3. Connections
+
+
+def _connection(prepared: Prepared, ground: _Ground, learner: KeyLearner) -> Connection:
+    section, adapter, name = prepared.section, prepared.adapter, prepared.name
+    plain = ground.configuration.gateway.mode == "sandbox"
+    transport = Transport(name, section.hosts, ground.clock, tls=prepared.tls, plain=plain)
+    ground.stack.push_async_callback(transport.close)
+    channel = Channel.open(
+        connection=name,
+        partner=adapter.name,
+        scheme=adapter.scheme,
+        keys=prepared.keys,
+        transport=transport,
+        store=ground.store,
+        sealer=ground.sealer,
+        journal=ground.journal,
+        clock=ground.clock,
+        ids=ground.ids,
+        secrets=prepared.keys.reveal,
+        learn_keys=learner,
+    )
+    token, deadline = ground.configuration.callback_token(name), timedelta(seconds=section.deadline_seconds)
+    return Connection(name, adapter, channel, prepared.keys, token, deadline)
+
+
+def _learner(prepared: Prepared, ground: _Ground) -> KeyLearner:
+    return KeyLearner(prepared.keys, prepared.section.partner_roots, ground.journal, ground.store, ground.clock)
+
+
+# 4. The floors above
+
+
+def _floors(
+    ground: _Ground,
+    registry: Registry,
+    prepared: Mapping[str, Prepared],
+    broken: Mapping[str, str],
+    cursors: Sealer,
+) -> OpenGateway:
+    section, store, journal = ground.configuration.gateway, ground.store, ground.journal
+    clock, ids = ground.clock, ground.ids
+    learners = {name: _learner(one, ground) for name, one in prepared.items()}
+    connections = Connections(
+        {name: _connection(one, ground, learners[name]) for name, one in prepared.items()}, broken
+    )
+    door = Door(store, journal, connections, clock, ids, timedelta(hours=section.doubt_horizon_hours))
+    runner = Runner(clock, ids)
+    inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
+    engine = _engine(ground, connections, door, runner)
+    reads = Reads(store, connections, clock, ids)
+    for connection in connections:
+        learners[connection.name].ready(connection, reads)
+    return OpenGateway(
+        mode=section.mode,
+        public_url=section.url(),
+        clients=_clients(ground.configuration),
+        registry=registry,
+        connections=connections,
+        store=store,
+        journal=journal,
+        engine=engine,
+        door=door,
+        inquirer=inquirer,
+        callbacks=Callbacks(store, connections, door, journal, clock, ids, ground.sealer.seal),
+        returns=Returns(store, connections, engine, door, runner, inquirer, clock),
+        reads=reads,
+        clock=clock,
+        ids=ids,
+        configuration=ground.configuration,
+        cursors=cursors,
+        workers=Workers(clock, partial(_failed, ground.failure)),
+        failure=ground.failure,
+        stack=ground.stack,
+    )
+
+
+def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runner) -> Engine:
+    section = ground.configuration.gateway
+    return Engine(
+        store=ground.store,
+        connections=connections,
+        door=door,
+        runner=runner,
+        clock=ground.clock,
+        ids=ground.ids,
+        secret=section.secret(),
+        mode=section.mode,
+        public_url=section.url(),
+    )
+
+
+def _clients(configuration: Configuration) -> Mapping[str, Client]:
+    return {
+        hash: Client(name, client.role, hash)
+        for name, client in configuration.clients.items()
+        for hash in client.hashes()
+    }
+
+
+# 5. The record, and 6. doubt
+
+
+async def _begin(gateway: OpenGateway) -> None:
+    start = gateway.journal.system(what="start", detail=_running(gateway))
+    await gateway.store.commit([Recorded(start)])
+    gateway.stack.push_async_callback(_record_stop, gateway)
+    left = await gateway.inquirer.recover()
+    if left:
+        log.warning("%d operations were in the middle of a call when the last process ended; they are inquired", left)
+    gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
+    gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)
+
+
+async def _record_stop(gateway: OpenGateway) -> None:
+    try:
+        await gateway.store.commit([Recorded(gateway.journal.system(what="stop"))])
+    except StorageError as wrong:
+        log.error("the stop could not be recorded: %s", wrong)
+
+
+def _running(gateway: OpenGateway) -> dict[str, Any]:
+    """What an auditor wants to know of a run: versions, and the configuration's digest (its text, without secrets)."""
+    return {
+        "lendgate": _version(),
+        "python": platform.python_version(),
+        "configuration": gateway.configuration.places.digest,
+        "plugins": _plugins(gateway.registry),
+        "connections": sorted(connection.name for connection in gateway.connections),
+        "broken": sorted(gateway.connections.broken),
+    }
+
+
+def _plugins(registry: Registry) -> dict[str, str]:
+    return {
+        plugin.name: f"{plugin.distribution} {plugin.version}{' (broken)' if plugin.broken else ''}"
+        for plugin in registry.plugins.values()
+    }
+
+
+def _version() -> str:
+    try:
+        return version("lendgate")
+    except PackageNotFoundError:
+        return "not installed as a package"
