@@ -113,6 +113,15 @@ class House:
         return await self.stands(operation)
 
 
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that another process or task does. Raises `TimeoutError`."""
+    for _ in range(int(seconds / 0.005)):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError("it did not come about")
+
+
 @asynccontextmanager
 async def house(
     directory: Path,

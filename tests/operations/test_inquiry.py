@@ -1,0 +1,144 @@
+"""Doubt is settled by asking, at the partner's rhythm, across crash and restart, and never by guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.model.states import Attention, State
+from gateway.model.terms import minutes
+from gateway.sandbox import Point
+from gateway.testing import ManualClock
+from tests.house import House, house, until
+
+
+async def doubtful(h: House) -> str:
+    """A transfer that the bank executed and whose answer was lost."""
+    h.bank.faults.arm(Point.CLOSE_AFTER, "POST transfers")
+    transfer = (await h.transfer()).operation
+    assert transfer.state is State.UNKNOWN
+    return transfer.id
+
+
+async def test_the_worker_settles_doubt_when_its_time_has_come(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+
+        assert await h.inquirer.round() == 0
+        clock.advance(timedelta(seconds=1))
+        assert await h.inquirer.round() == 1
+
+        assert (await h.stands(transfer)).state is State.SUCCEEDED
+        assert (await h.stands(transfer)).next_inquiry_at is None
+
+
+async def test_a_bank_that_does_not_answer_is_asked_at_its_rhythm_and_nothing_is_guessed(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+        h.bank.faults.arm(Point.BAD_GATEWAY_BEFORE, "GET transfers", times=1000)
+        asked = 0
+        for _ in range(30):
+            clock.advance(timedelta(seconds=1))
+            asked += await h.inquirer.round()
+
+        assert (await h.stands(transfer)).state is State.UNKNOWN
+        assert 5 <= asked <= 10  # at 1, 2, 4 and then every 4 seconds
+
+
+async def test_after_the_horizon_a_person_is_called_and_inquiries_go_on(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+        h.bank.faults.arm(Point.BAD_GATEWAY_BEFORE, "GET transfers", times=1000)
+        clock.advance(timedelta(days=3))
+
+        await h.inquirer.round()
+
+        standing = await h.stands(transfer)
+        assert standing.state is State.UNKNOWN
+        assert [item.code for item in standing.attention] == [Attention.OVERDUE_UNKNOWN]
+        h.bank.faults.clear()
+        clock.advance(timedelta(hours=1))
+        await h.inquirer.round()
+        assert (await h.stands(transfer)).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(("after", "state"), [(minutes(29), State.UNKNOWN), (minutes(31), State.FAILED)])
+async def test_no_such_act_is_a_failure_only_after_the_settle_window(
+    tmp_path: Path, after: timedelta, state: State
+) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        h.bank.faults.arm(Point.CLOSE_BEFORE, "POST transfers")
+        transfer = (await h.transfer()).operation
+        clock.advance(after)
+
+        await h.inquirer.round()
+
+        standing = await h.stands(transfer)
+        assert standing.state is state
+        if state is State.FAILED:
+            assert standing.reason is not None
+            assert standing.reason.code == "not_found"
+
+
+async def test_two_workers_never_ask_about_one_operation_at_once(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        for _ in range(4):
+            await doubtful(h)
+        clock.advance(timedelta(seconds=2))
+
+        rounds = await asyncio.gather(*(h.inquirer.round() for _ in range(4)))
+
+        assert sum(rounds) == 4
+        assert len([a for a in h.bank.ledger.arrivals if a.operation == "GET transfers"]) == 4
+
+
+class TestRestart:
+    """A process that dies in the middle leaves an intent behind; the next one finds out what became of it."""
+
+    async def crashed(self, tmp_path: Path, h: House, point: Point | None) -> Path:
+        """What the disk holds at the moment in which a call has left and no answer has come."""
+        if point is not None:
+            h.bank.faults.arm(point, "POST transfers")
+        h.bank.faults.arm(Point.DELAY_AFTER, "POST transfers", seconds=1.0)
+        call = asyncio.create_task(h.transfer(reference="PAYOUT"))
+        await until(lambda: any(a.operation == "POST transfers" for a in h.bank.ledger.arrivals))
+        await asyncio.sleep(0.05)
+        after = tmp_path / "after"
+        after.mkdir()
+        for file in tmp_path.glob("lendgate.db*"):
+            if not file.name.endswith(".lock"):
+                shutil.copy(file, after / file.name)
+        await call
+        return after
+
+    async def test_an_act_that_was_under_way_is_asked_about_and_never_sent_again(self, tmp_path: Path) -> None:
+        async with house(tmp_path) as h:
+            disk = await self.crashed(tmp_path, h, None)
+
+            async with house(disk, bank=h.running) as restarted:
+                assert await restarted.inquirer.recover() == 1
+                await restarted.inquirer.round()
+
+                (transfer,) = await restarted.store.operations(reference="PAYOUT")
+                assert transfer.state is State.SUCCEEDED
+                assert sum(h.bank.ledger.count("transfer").values()) == 1
+                assert len([a for a in h.bank.ledger.arrivals if a.operation == "POST transfers"]) == 1
+
+    async def test_the_platforms_repeat_after_the_restart_is_the_same_operation(self, tmp_path: Path) -> None:
+        async with house(tmp_path) as h:
+            payment = (await h.pay(reference="LN-1", key="k")).operation
+
+        async with house(tmp_path) as again:
+            answer = await again.pay(reference="LN-1", key="k")
+
+            assert (answer.operation.id, answer.replayed) == (payment.id, True)
+            assert again.bank.ledger.arrivals == []
