@@ -21,7 +21,7 @@ from gateway.audit.journal import Journal
 from gateway.crypto.chain import require_chain
 from gateway.crypto.keys import KeyRing
 from gateway.model.clock import Clock
-from gateway.model.problems import ConfigurationError, NotProven, Refused
+from gateway.model.problems import NotProven, StorageError
 from gateway.operations.connections import Connection
 from gateway.operations.reads import Reads
 from gateway.store.interface import Recorded, Store
@@ -79,7 +79,10 @@ class KeyLearner:
                 raise NotProven("the partner published other keys, but not this one")
             require_chain(pem, self._roots, self._clock.now())
             self._ring.add_partner_key(key_id, pem)
-        except (Refused, NotProven, ConfigurationError) as failure:
+        except StorageError:
+            raise
+        # Whatever the adapter, the partner or the certificate did: the key is not held, and asking at once is no use.
+        except Exception as failure:  # noqa: BLE001 - see above
             log.warning("%s: the key %r is not taken: %s", connection.name, key_id[:80], failure)
             if len(self._failed_at) >= FAILURES_REMEMBERED:
                 self._failed_at.clear()
