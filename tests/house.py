@@ -30,6 +30,8 @@ from gateway.operations.running import Runner
 from gateway.sandbox import Running, serve
 from gateway.store.operation import Operation
 from gateway.store.sqlite import SQLiteStore
+from gateway.wire.breaker import Breaker
+from gateway.wire.budget import Budget
 from gateway.wire.channel import Channel
 from gateway.wire.retry import Pace
 from gateway.wire.transport import Transport
@@ -131,8 +133,12 @@ async def house(
     pace: Pace = QUICK,
     deadline: float = 10.0,
     transport: Callable[..., Transport] = Transport,
+    patient: bool = False,
 ) -> AsyncIterator[House]:
-    """Open everything on `directory` (twice on the same one: a restart) and close it at the end."""
+    """Open everything on `directory` (twice on the same one: a restart) and close it at the end.
+
+    `patient`: neither the breaker nor the retry budget gives a failing bank a rest.
+    """
     clock = clock or SystemClock()
     running = bank or await serve(RiverbankSimulator, directory / "riverbank")
     ids = Identifiers(clock.now)
@@ -155,6 +161,8 @@ async def house(
         ids=ids,
         secrets=keys.reveal,
         pace=pace,
+        breaker=Breaker("riverbank", clock, rest_seconds=0, patience_seconds=0) if patient else None,
+        budget=Budget(tokens=1e6) if patient else None,
     )
     connection = Connection("riverbank", adapter, channel, keys, TOKEN, timedelta(seconds=deadline))
     connections = Connections({"riverbank": connection}, {})

@@ -13,14 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from gateway.adapters.registry import Plugin, Registry
 from gateway.api.app import create_app
+from gateway.api.serve import Limits, runner_of
 from gateway.audit.journal import Journal
 from gateway.crypto.keys import KeyRing
 from gateway.crypto.seal import Sealer
@@ -34,7 +34,7 @@ from gateway.operations.inquiry import Inquirer
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
-from gateway.sandbox import serve
+from gateway.sandbox import Running, serve
 from gateway.service.gateway import Client, Gateway
 from gateway.store.sqlite import SQLiteStore
 from gateway.wire.channel import Channel
@@ -63,18 +63,25 @@ class House:
     """A gateway, its banks, and where its API is served."""
 
     gateway: Gateway
-    riverbank: RiverbankSimulator
-    thames: ThamesSimulator
+    banks: Mapping[str, Running[Any]]
     app: web.Application
     url: str
     session: aiohttp.ClientSession
+
+    @property
+    def riverbank(self) -> RiverbankSimulator:
+        return cast(RiverbankSimulator, self.banks["riverbank"].simulator)
+
+    @property
+    def thames(self) -> ThamesSimulator:
+        return cast(ThamesSimulator, self.banks["thames"].simulator)
 
     def caller(self, name: str = "shop") -> Caller:
         return Caller(self, KEYS[name])
 
     def sent(self) -> list[str]:
         """What arrived at the banks."""
-        return [arrival.operation for bank in (self.riverbank, self.thames) for arrival in bank.ledger.arrivals]
+        return [arrival.operation for bank in self.banks.values() for arrival in bank.simulator.ledger.arrivals]
 
 
 @dataclass
@@ -144,7 +151,7 @@ def consent(**more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[tuple[Gateway, RiverbankSimulator, ThamesSimulator]]:
+async def opened(folder: Path) -> AsyncIterator[tuple[Gateway, Mapping[str, Running[Any]]]]:
     """A gateway with everything it stands on."""
     async with AsyncExitStack() as stack:
         river = await stack.enter_async_context(await serve(RiverbankSimulator, folder / "riverbank"))
@@ -178,7 +185,7 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Gateway, RiverbankSimulato
             connections[adapter.name] = Connection(adapter.name, adapter, channel, keys, f"token-{adapter.name}")
         gateway = _gateway(store, journal, Connections(connections, {"severn": "its key file is missing"}), clock, ids)
         stack.push_async_callback(gateway.engine.drain, timedelta(seconds=5))
-        yield gateway, river.simulator, thames.simulator
+        yield gateway, {"riverbank": river, "thames": thames}
 
 
 def _gateway(
@@ -226,10 +233,11 @@ def _gateway(
 async def housed(folder: Path) -> AsyncIterator[House]:
     """A house whose API is served on a free port."""
     async with AsyncExitStack() as stack:
-        gateway, river, thames = await stack.enter_async_context(opened(folder))
+        gateway, banks = await stack.enter_async_context(opened(folder))
         app = create_app(gateway, sealer=Sealer(SEALING_KEY))
-        server = TestServer(app)
-        await server.start_server()
-        stack.push_async_callback(server.close)
+        runner = runner_of(app, Limits(idle_seconds=2, drain=timedelta(seconds=2)))
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield House(gateway, river, thames, app, str(server.make_url("")), session)
+        yield House(gateway, banks, app, f"http://127.0.0.1:{runner.addresses[0][1]}", session)

@@ -64,15 +64,6 @@ async def test_a_repeat_of_doubt_is_doubt_again(shop: Caller, house: House) -> N
     assert (again.status, again.headers["Idempotent-Replayed"]) == (202, "true")
 
 
-async def test_a_payment_that_never_left_is_a_problem_and_says_so(shop: Caller, house: House) -> None:
-    house.riverbank.faults.arm(Point.BUSY, "POST payments", times=9)
-
-    answer = await shop.act("/v1/payments", payment())
-
-    assert answer.status in (202, 503)  # a "not now" that is not signed proves nothing
-    assert house.riverbank.ledger.effects == []
-
-
 async def test_a_repeat_moves_money_once_and_says_that_it_is_one(shop: Caller, house: House) -> None:
     body = payment()
     first = await shop.act("/v1/payments", body, key='"k1"')

@@ -66,11 +66,6 @@ def copied(position: int, to: int) -> Callable[[apsw.Connection], object]:
     return tamper
 
 
-MOVE_3_AND_4 = """
-UPDATE records SET position = 999 WHERE position = 3;
-UPDATE records SET position = 3 WHERE position = 4;
-UPDATE records SET position = 4 WHERE position = 999;
-"""
 CLOSE_THE_GAP_AT_3 = """
 DELETE FROM records WHERE position = 3;
 UPDATE records SET position = -position WHERE position > 3;
@@ -81,6 +76,15 @@ SWAP_BODIES = """
 CREATE TEMP TABLE kept AS SELECT position, body FROM records WHERE position IN (2, 5);
 UPDATE records SET body = (SELECT body FROM kept WHERE kept.position = 7 - records.position) WHERE position IN (2, 5);
 """
+
+
+def exchanged(one: int, other: int) -> Callable[[apsw.Connection], object]:
+    return sql(
+        f"UPDATE records SET position = 999 WHERE position = {one};"
+        f"UPDATE records SET position = {one} WHERE position = {other};"
+        f"UPDATE records SET position = {other} WHERE position = 999;"
+    )
+
 
 MATRIX = {
     "a leaf": (rewritten(3, "PAID", "VOID"), CHANGED, 7, 4),
@@ -114,7 +118,8 @@ MATRIX = {
     "a whole chain removed": (sql("DELETE FROM records WHERE chain = 'pay_2'"), MISSING, 8, None),
     "a record copied": (copied(4, 12), DUPLICATED, 6, 12),
     "an intent copied": (copied(2, 12), DUPLICATED, 6, 12),
-    "two records exchanged": (sql(MOVE_3_AND_4), REORDERED, 6, 4),
+    "two records of a chain exchanged": (exchanged(3, 4), REORDERED, 6, 4),
+    "two records of different chains exchanged": (exchanged(4, 5), REORDERED, 8, 5),
     "a record moved to the end": (sql("UPDATE records SET position = 99 WHERE position = 3"), REORDERED, 6, 99),
 }
 

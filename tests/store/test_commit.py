@@ -18,6 +18,7 @@ from gateway.store.interface import (
     Stale,
     Store,
     Taken,
+    Unchanged,
 )
 from tests.store.rows import NOW, a_key, a_record, all_at_once, an_event, an_operation, changed, opened, tally
 
@@ -191,7 +192,7 @@ async def test_a_record_that_cannot_be_finished_hurts_nobody(store: Store) -> No
     results = await all_at_once(store, commits)
 
     assert [str(result) for result in results if result is not None] == ["too large"]
-    assert len(await store.entries()) == 19
+    assert [entry.position for entry in await store.entries()] == list(range(1, 20))
 
 
 async def test_a_change_needs_the_version_before_it(store: Store) -> None:
@@ -200,7 +201,8 @@ async def test_a_change_needs_the_version_before_it(store: Store) -> None:
     second = first.changed(NOW, state=State.UNKNOWN)
     await store.commit([OperationChanged(second)])
 
-    for late in (second, first.changed(NOW, state=State.FAILED), an_operation().changed(NOW)):
+    ahead = second.changed(NOW).changed(NOW)
+    for late in (second, first.changed(NOW, state=State.FAILED), ahead, an_operation().changed(NOW)):
         with pytest.raises(Stale) as refused:
             await store.commit([OperationChanged(late), an_event(first)])
         assert refused.value.operation == late.id
@@ -230,6 +232,19 @@ async def test_an_operation_may_be_opened_and_changed_twice_in_one_commit(store:
     await store.commit([OperationOpened(first), OperationChanged(second), OperationChanged(third)])
 
     assert await store.operation(first.id) == third
+
+
+async def test_what_must_stand_unchanged_is_compared_in_the_same_commit(store: Store) -> None:
+    first = an_operation()
+    await store.commit([OperationOpened(first), Unchanged(first.id, 1)])
+    await store.commit([Unchanged(first.id, 1), changed(first, state=State.UNKNOWN), Unchanged(first.id, 2)])
+
+    for operation, version in ((first.id, 1), (first.id, 3), ("pay_missing", 1)):
+        with pytest.raises(Stale) as refused:
+            await store.commit([a_record("c"), Unchanged(operation, version)])
+        assert refused.value.operation == operation
+
+    assert await store.entries() == []
 
 
 async def succeeded(store: Store, reservable: int | None) -> str:
@@ -313,6 +328,9 @@ async def test_a_change_of_the_parent_keeps_what_follow_ups_hold(store: Store) -
 
     standing = await store.operation(parent.id)
     assert standing is not None and (standing.reserved, standing.reservable) == (70, 90)
+    with pytest.raises(Taken, match="reservation"):
+        await store.commit([Reserved("shop", parent.id, 21)])
+    await store.commit([Reserved("shop", parent.id, 20)])
 
 
 async def test_a_cancelled_caller_disturbs_nobody(store: Store) -> None:

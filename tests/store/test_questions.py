@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.model.states import Attention, State
-from gateway.store.interface import OperationChanged, OperationOpened, Stale, Store
+from gateway.store.interface import OperationChanged, OperationOpened, Row, Stale, Store
 from gateway.store.operation import AttentionItem, Operation
-from tests.store.rows import NOW, an_event, an_operation, changed, opened
+from tests.store.rows import NOW, all_at_once, an_event, an_operation, changed, opened, tally
 
 LATER = NOW + timedelta(minutes=1)
 
@@ -73,8 +73,14 @@ async def test_a_search_sees_the_state_as_it_is_now(store: Store) -> None:
 
 async def test_events_carry_gapless_cursors_in_the_order_of_their_commits(store: Store) -> None:
     operations = [an_operation(client=f"client-{n % 3}") for n in range(60)]
+    await store.commit([taken := opened(client="client-0")])
+    loser = an_operation(client="client-0", reference=taken.operation.reference)
+    commits: list[list[Row]] = [[OperationOpened(one), an_event(one), an_event(one)] for one in operations]
+    commits.insert(30, [an_event(loser), OperationOpened(loser)])
 
-    await asyncio.gather(*(store.commit([OperationOpened(one), an_event(one), an_event(one)]) for one in operations))
+    results = await all_at_once(store, commits)
+
+    assert tally(results) == {None: 60, "reference": 1}
 
     feeds = [await store.events(f"client-{n}", limit=1000) for n in range(3)]
     assert sorted(event.cursor for feed in feeds for event in feed) == list(range(1, 121))
@@ -136,17 +142,45 @@ async def test_a_worker_that_lost_its_lease_cannot_overwrite_what_came_since(sto
         await store.commit([changed(slow, state=State.FAILED, next_inquiry_at=None)])
 
 
+async def test_a_worker_that_lost_its_lease_is_fenced_off_before_the_new_holder_writes(store: Store) -> None:
+    operation = await kept(store, next_inquiry_at=NOW)
+    (slow,) = await store.due(NOW, LATER, "slow", 10)
+    (quick,) = await store.due(LATER, LATER + timedelta(minutes=1), "quick", 10)
+
+    with pytest.raises(Stale):
+        await store.commit([changed(slow, state=State.FAILED, next_inquiry_at=None)])
+    with pytest.raises(Stale):
+        await store.commit([Unchanged(slow.id, slow.version), a_record(slow.id)])
+
+    assert await store.operation(operation.id) == quick
+    assert await store.chain(operation.id) == []
+    await store.commit([Unchanged(quick.id, quick.version), a_record(quick.id)])
+    await store.commit([changed(quick, state=State.SUCCEEDED, next_inquiry_at=None)])
+
+
+async def test_a_call_that_runs_while_its_operation_is_handed_out_decides_again(store: Store) -> None:
+    calling = await kept(store, next_inquiry_at=NOW)
+    (held,) = await store.due(NOW, LATER, "one", 10)
+
+    with pytest.raises(Stale):
+        await store.commit([changed(calling, state=State.SUCCEEDED)])
+
+    standing = await store.operation(calling.id)
+    assert standing == held and held.version == calling.version + 1
+    await store.commit([changed(standing, state=State.SUCCEEDED)])
+
+
 async def test_the_next_due_moment_heeds_leases(store: Store) -> None:
     assert await store.next_due() is None
     early = await kept(store, next_inquiry_at=NOW)
     await kept(store, next_inquiry_at=NOW + timedelta(hours=1))
     assert await store.next_due() == NOW
 
-    await store.due(NOW, LATER, "one", 10)
+    (held,) = await store.due(NOW, LATER, "one", 10)
     assert await store.next_due() == LATER
 
     await store.release(early.id, "one")
-    await store.commit([changed(early, state=State.SUCCEEDED, next_inquiry_at=None)])
+    await store.commit([changed(held, state=State.SUCCEEDED, next_inquiry_at=None)])
     assert await store.next_due() == NOW + timedelta(hours=1)
 
 
@@ -164,7 +198,8 @@ async def test_calls_that_were_cut_are_due_at_once(store: Store) -> None:
     due = {one.id: one for one in await store.due(NOW, LATER, "w", 10)}
     assert count == 3
     assert set(due) == {cut.id, never_due.id, resumed.id}
-    assert (due[cut.id].version, due[cut.id].next_inquiry_at, due[cut.id].state) == (2, NOW, State.PROCESSING)
+    # One version for the new moment, one for the hand-over.
+    assert (due[cut.id].version, due[cut.id].next_inquiry_at, due[cut.id].state) == (3, NOW, State.PROCESSING)
     assert await store.operation(final.id) == final
     assert await store.in_flight_to_doubt(NOW) == 0
 

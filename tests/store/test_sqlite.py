@@ -20,6 +20,7 @@ from gateway.store import sqlite_file
 from gateway.store.interface import OperationOpened, Taken
 from gateway.store.migrate import migrations
 from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite_batch import Batch
 from gateway.store.sqlite_rows import ManyRows
 from gateway.store.sqlite_writer import Writer
 from gateway.testing.clock import ManualClock
@@ -249,6 +250,43 @@ async def test_a_failed_commit_closes_the_store_for_everyone(
     assert await store.operation(before.operation.id) == before.operation
     assert [one.id for one in await store.operations()] == [before.operation.id]
     await store.close()
+
+
+async def test_nothing_is_tried_after_a_failed_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def fail(writer: Writer) -> None:
+        tries.append(1)
+        raise apsw.FullError("FullError: database or disk is full")
+
+    monkeypatch.setattr(Writer, "_commit", fail)
+    monkeypatch.setattr("gateway.store.sqlite_writer.LARGEST_BATCH", 5)
+    store = await open_store(path)
+
+    results = await asyncio.gather(*(store.commit([opened()]) for _ in range(20)), return_exceptions=True)
+    await store.close()
+
+    assert {type(result) for result in results} == {StorageError}
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize("method", ["together", "alone"])
+async def test_an_error_of_the_disk_is_nobodys_fault(
+    path: Path, monkeypatch: pytest.MonkeyPatch, failures: list[StorageError], method: str
+) -> None:
+    def fail(*rows: object) -> None:
+        raise apsw.IOError("IOError: disk I/O error")
+
+    store = await open_store(path, failures)
+    await store.commit([first := opened()])
+    monkeypatch.setattr(Batch, method, fail)
+    again = opened(reference=first.operation.reference)  # collides, so that each caller is also tried alone
+
+    results = await asyncio.gather(store.commit([opened()]), store.commit([again]), return_exceptions=True)
+    await store.close()
+
+    assert [type(result) for result in results] == [StorageError, StorageError]
+    assert len(failures) == 1
 
 
 async def test_a_loser_is_told_even_in_a_batch_of_its_own(path: Path, failures: list[StorageError]) -> None:
