@@ -41,6 +41,7 @@ __all__ = [
     "Taken",
     "TokenDropped",
     "TokenKept",
+    "Unchanged",
 ]
 
 
@@ -100,12 +101,23 @@ class OperationOpened:
 class OperationChanged:
     """The next version of an operation; refused as `Stale` unless the stored one is exactly one older.
 
-    The version is also what fences workers: one that lost its lease, and whose operation somebody else has changed,
-    cannot write any more. `in_flight`: a further call of the operation is about to begin.
+    The version is also what fences workers: `due` raises it, so one that lost its lease cannot write any more, whether
+    or not the next holder has written yet. `in_flight`: a further call of the operation is about to begin.
     """
 
     operation: Operation
     in_flight: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The commit is refused as `Stale` unless the stored version is exactly this one.
+
+    Beside an intent it keeps a worker that lost its lease from sending: what was handed to another is changed.
+    """
+
+    operation: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +202,7 @@ Row = (
     KeyClaimed
     | OperationOpened
     | OperationChanged
+    | Unchanged
     | Reserved
     | Released
     | Recorded
@@ -316,7 +329,10 @@ class Store(Protocol):
         """Newest first; `before` is the id of the last one seen."""
 
     async def due(self, now: datetime, until: datetime, worker: str, limit: int) -> list[Operation]:
-        """Operations whose inquiry is due and that nobody holds; they are held for `worker` until `until`."""
+        """Operations whose inquiry is due and that nobody holds; they are held for `worker` until `until`.
+
+        Each comes with a version that is one higher, by which whoever held it before is fenced off.
+        """
 
     async def release(self, operation: str, worker: str) -> None:
         """Let go of what `due` held."""
@@ -325,7 +341,10 @@ class Store(Protocol):
         """When the next inquiry is due."""
 
     async def in_flight_to_doubt(self, now: datetime) -> int:
-        """After a start: every open operation left in the middle of a call is due for inquiry at once. How many."""
+        """After a start: every open operation left in the middle of a call is due for inquiry at once. How many.
+
+        Calls that another living process is in the middle of are left to it.
+        """
 
     async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Records in the order of the store."""

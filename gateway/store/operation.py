@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-
 from gateway.model.facts import NextAction
 from gateway.model.money import Money
 from gateway.model.schema import Instant, Model

@@ -118,7 +118,7 @@ class SQLiteStore:
 
     async def due(self, now: datetime, until: datetime, worker: str, limit: int) -> list[Operation]:
         found = await self._job(partial(sqlite_leases.lease_due, now=now, until=until, worker=worker, limit=limit))
-        return [load(document, reserved) for document, reserved in found]
+        return [load(*one) for one in found]
 
     async def release(self, operation: str, worker: str) -> None:
         await self._job(partial(sqlite_leases.release, operation=operation, worker=worker))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import apsw
 
@@ -33,23 +33,12 @@ from gateway.store.interface import (
     Taken,
     TokenDropped,
     TokenKept,
+    Unchanged,
 )
+from gateway.store.numbering import Numbering
 from gateway.store.sqlite_rows import Bound, ManyRows, Values, microseconds
 
 __all__ = ["Batch"]
-
-REMEMBERED_CHAINS: Final = 20_000
-"""Ends of chains kept in memory, so that the record after an intent needs no query."""
-
-
-class Mark(NamedTuple):
-    """Where the numbers stood."""
-
-    row: int
-    position: int
-    cursor: int
-    counter: int
-    ends: dict[str, tuple[int, str]]
 
 
 class Batch:
@@ -57,14 +46,14 @@ class Batch:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._row = self._last("SELECT max(row) FROM operations")
-        self._position = self._last("SELECT max(position) FROM records")
-        self._cursor = self._last("SELECT max(cursor) FROM events")
-        self._counter = 0
-        self._ends: dict[str, tuple[int, str]] = {}  # committed: number and hash of a chain's last record
-        self._new_ends: dict[str, tuple[int, str]] = {}  # of this batch
+        self.numbers = Numbering(
+            self._last("SELECT max(row) FROM operations"),
+            self._last("SELECT max(position) FROM records"),
+            self._last("SELECT max(cursor) FROM events"),
+        )
         # The order in which `together` writes; that of changes, reservations and releases is the strict one.
         self._write: dict[type[Any], Callable[[Sequence[Bound]], None]] = {
+            Unchanged: self._compare,
             KeyClaimed: self._claim,
             OperationOpened: self._open,
             OperationChanged: self._change,
@@ -80,21 +69,6 @@ class Batch:
 
     def _last(self, query: str) -> int:
         return self._connection.execute(query).get or 0
-
-    def mark(self) -> Mark:
-        """Where the numbers stand, for `back_to`."""
-        return Mark(self._row, self._position, self._cursor, self._counter, dict(self._new_ends))
-
-    def back_to(self, mark: Mark) -> None:
-        """Forget numbers that were given since; the rows that carried them were rolled back."""
-        self._row, self._position, self._cursor, self._counter, self._new_ends = mark
-
-    def committed(self) -> None:
-        """The transaction is durable: what was numbered stays so."""
-        self._ends.update(self._new_ends)
-        self._new_ends.clear()
-        while len(self._ends) > REMEMBERED_CHAINS:
-            del self._ends[next(iter(self._ends))]
 
     def together(self, callers: Iterable[Sequence[Bound]]) -> None:
         """Write the rows of all callers. Whatever it raises only says: `alone` must find out whose fault it is."""
@@ -118,17 +92,24 @@ class Batch:
         for text, values, _ in statement.portions(rows):
             self._connection.execute(text, values)
 
+    def _compare(self, group: Sequence[Bound]) -> None:
+        for bound in group:
+            if (
+                self._connection.execute("SELECT version FROM operations WHERE id = ?1", bound.values[:1]).get
+                != bound.values[1]
+            ):
+                raise Stale(bound.values[0])
+
     def _claim(self, group: Sequence[Bound]) -> None:
         self._insert(sql.KEYS, [bound.values for bound in group])
 
     def _open(self, group: Sequence[Bound]) -> None:
-        first = self._row + 1
-        self._row += len(group)
-        self._insert(sql.OPERATIONS, [(first + n, *bound.values) for n, bound in enumerate(group)])
+        places = self.numbers.open(len(group))
+        self._insert(sql.OPERATIONS, [(place, *bound.values) for place, bound in zip(places, group, strict=True)])
         opened: list[OperationOpened] = [bound.row for bound in group if isinstance(bound.row, OperationOpened)]
         links = [
-            (name, value, row.operation.client, first + n)
-            for n, row in enumerate(opened)
+            (name, value, row.operation.client, place)
+            for place, row in zip(places, opened, strict=True)
             for name, value in row.operation.links_to.items()
         ]
         self._insert(sql.LINKS, links)
@@ -171,47 +152,41 @@ class Batch:
 
     def _record(self, group: Sequence[Bound]) -> None:
         drafts = [bound.row.draft for bound in group if isinstance(bound.row, Recorded)]
-        self._learn_ends({draft.chain for draft in drafts})
+        self._learn_ends(self.numbers.unknown(draft.chain for draft in drafts))
         self._insert(sql.RECORDS, [self._finished(draft) for draft in drafts])
 
-    def _learn_ends(self, chains: set[str]) -> None:
+    def _learn_ends(self, chains: Sequence[str]) -> None:
         """Ask for the ends of the chains that this process has not written to yet, all in one query."""
-        unknown = [chain for chain in chains if chain not in self._new_ends and chain not in self._ends]
-        if not unknown:
+        if not chains:
             return
         found: list[Any] = self._connection.execute(
             "SELECT chain, number, hash FROM json_each(?) AS asked CROSS JOIN records"
             " WHERE chain = asked.value AND number = (SELECT max(number) FROM records WHERE chain = asked.value)",
-            (json.dumps(unknown),),
+            (json.dumps(chains),),
         ).fetchall()
         for chain, number, hash_ in found:
-            self._new_ends[chain] = (number, hash_)
+            self.numbers.learn(chain, number, hash_)
 
     def _finished(self, draft: Draft) -> Values:
-        number, previous = self._new_ends.get(draft.chain) or self._ends.get(draft.chain) or (0, "")
-        leaf, hash_ = draft.finish(number + 1, previous, self._counter + 1)
-        self._counter += 1
-        self._position += 1
-        self._new_ends[draft.chain] = (number + 1, hash_)
+        place = self.numbers.place(draft)
         return (
-            self._position,
+            place.position,
             draft.id,
             draft.chain,
-            number + 1,
+            place.number,
             draft.client,
             draft.kind,
             microseconds(draft.at),
-            leaf,
-            hash_,
+            place.leaf,
+            place.hash,
             draft.digest,
             draft.content,
             draft.body,
         )
 
     def _stage(self, group: Sequence[Bound]) -> None:
-        first = self._cursor + 1
-        self._cursor += len(group)
-        self._insert(sql.EVENTS, [(first + n, *bound.values) for n, bound in enumerate(group)])
+        cursors = self.numbers.stage(len(group))
+        self._insert(sql.EVENTS, [(cursor, *bound.values) for cursor, bound in zip(cursors, group, strict=True)])
 
     def _keep_callbacks(self, group: Sequence[Bound]) -> None:
         self._insert(sql.CALLBACKS, [bound.values for bound in group])

@@ -2,7 +2,8 @@
 
 Rules
 - Runs in the writer's thread, inside its transaction.
-- A lease says who asks next; it does not protect a write. The version does: see `OperationChanged`.
+- A lease says who asks next. Handing an operation out counts as a write: its version goes up, so that whoever held it
+  before can neither change it nor, with `Unchanged` beside an intent, send anything about it.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ __all__ = ["forget_leases", "in_flight_to_doubt", "lease_due", "release"]
 
 def lease_due(
     connection: apsw.Connection, now: datetime, until: datetime, worker: str, limit: int
-) -> list[tuple[str, int]]:
-    """Document and reserved amount of what is due and now held by `worker`, the longest due first."""
+) -> list[tuple[str, int, int]]:
+    """Document, reserved amount and version of what is due and now held by `worker`, the longest due first."""
     found: list[Any] = connection.execute(
-        "UPDATE operations SET lease_holder = ?1, lease_until = ?2 WHERE row IN ("
+        "UPDATE operations SET lease_holder = ?1, lease_until = ?2, version = version + 1 WHERE row IN ("
         " SELECT row FROM operations WHERE next_inquiry_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?3)"
         " ORDER BY next_inquiry_at LIMIT ?4)"
-        " RETURNING next_inquiry_at, row, document, reserved",
+        " RETURNING next_inquiry_at, row, document, reserved, version",
         (worker, microseconds(until), microseconds(now), limit),
     ).fetchall()
-    return [(document, reserved) for _, _, document, reserved in sorted(found)]
+    return [tuple(rest) for _, _, *rest in sorted(found)]
 
 
 def release(connection: apsw.Connection, operation: str, worker: str) -> None:
@@ -49,10 +50,10 @@ def forget_leases(connection: apsw.Connection) -> None:
 def in_flight_to_doubt(connection: apsw.Connection, now: datetime) -> int:
     """Make every open operation that was in the middle of a call due at `now`; says how many."""
     found: list[Any] = connection.execute(
-        "SELECT document, reserved FROM operations WHERE in_flight = 1 AND open = 1"
+        "SELECT document, reserved, version FROM operations WHERE in_flight = 1 AND open = 1"
     ).fetchall()
-    for document, reserved in found:
-        _make_due(connection, load(document, reserved), now)
+    for document, reserved, version in found:
+        _make_due(connection, load(document, reserved, version), now)
     connection.execute("UPDATE operations SET in_flight = 0 WHERE in_flight = 1")
     return len(found)
 

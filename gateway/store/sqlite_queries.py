@@ -1,7 +1,8 @@
 """What the store is asked. Each question is one statement over a connection that cannot write.
 
 Rules
-- An operation is its document; `reserved` is the column's, because follow-ups change it without touching the document.
+- An operation is its document; `reserved` and `version` are the columns', because follow-ups and leases change them
+  without touching the document.
 - Point reads take microseconds and run where they are asked; what scans is run in a thread by `sqlite`.
 """
 
@@ -25,10 +26,12 @@ __all__ = ["Queries", "load"]
 ENTRY = "position, id, chain, number, client, kind, at, leaf, hash, digest, content, body"
 
 
-def load(document: str, reserved: int) -> Operation:
+def load(document: str, reserved: int, version: int) -> Operation:
     """The operation as it stands."""
     operation = Operation.model_validate_json(document)
-    return operation if operation.reserved == reserved else operation.model_copy(update={"reserved": reserved})
+    if (operation.reserved, operation.version) == (reserved, version):
+        return operation
+    return operation.model_copy(update={"reserved": reserved, "version": version})
 
 
 @contextmanager
@@ -74,7 +77,7 @@ class Queries:
         return self._operation("connection = ? AND state_key = ?", connection, state_key)
 
     def _operation(self, where: str, *values: Any) -> Operation | None:
-        found = self._first(f"SELECT document, reserved FROM operations WHERE {where}", *values)
+        found = self._first(f"SELECT document, reserved, version FROM operations WHERE {where}", *values)
         return load(*found) if found else None
 
     def operations(
@@ -118,7 +121,7 @@ class Queries:
             values.append(before)
         # The sign keeps SQLite from walking the whole table in order where few rows can match.
         order = "+row" if few or index else "row"
-        query = f"SELECT document, reserved FROM operations{index} WHERE {' AND '.join(where) or 'true'}"
+        query = f"SELECT document, reserved, version FROM operations{index} WHERE {' AND '.join(where) or 'true'}"
         return [load(*found) for found in self._all(f"{query} ORDER BY {order} DESC LIMIT ?", *values, limit)]
 
     def next_due(self) -> datetime | None:

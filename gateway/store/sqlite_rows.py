@@ -25,6 +25,7 @@ from gateway.store.interface import (
     Row,
     TokenDropped,
     TokenKept,
+    Unchanged,
 )
 
 __all__ = ["Bound", "ManyRows", "Values", "bind", "microseconds", "moment"]
@@ -172,6 +173,10 @@ def _dropped(row: TokenDropped) -> Values:
     return (row.connection, row.name)
 
 
+def _unchanged(row: Unchanged) -> Values:
+    return (row.operation, row.version)
+
+
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
@@ -184,6 +189,7 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     CallbackSettled: _settled,
     TokenKept: _kept,
     TokenDropped: _dropped,
+    Unchanged: _unchanged,
 }
 
 

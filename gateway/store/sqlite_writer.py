@@ -128,7 +128,7 @@ class Writer:
             pass  # The connection is not used again; recovery at the next start drops what was not committed.
 
     def _transaction(self, batch: list[Waiting]) -> None:
-        mark = self._batch.mark()
+        mark = self._batch.numbers.mark()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._together(batch)
@@ -136,12 +136,12 @@ class Writer:
             if _fatal(collision):
                 raise
             self._connection.execute("ROLLBACK")
-            self._batch.back_to(mark)
+            self._batch.numbers.back_to(mark)
             self._connection.execute("BEGIN IMMEDIATE")
             for caller in batch:
                 self._alone(caller)
         self._commit()
-        self._batch.committed()
+        self._batch.numbers.committed()
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
@@ -153,7 +153,7 @@ class Writer:
                 caller.result = caller.job(self._connection)
 
     def _alone(self, caller: Waiting) -> None:
-        mark = self._batch.mark()
+        mark = self._batch.numbers.mark()
         self._connection.execute("SAVEPOINT caller")
         try:
             self._batch.alone(caller.rows)
@@ -164,7 +164,7 @@ class Writer:
                 raise
             caller.error = lost
             self._connection.execute("ROLLBACK TO caller")
-            self._batch.back_to(mark)
+            self._batch.numbers.back_to(mark)
         self._connection.execute("RELEASE caller")
 
 

@@ -53,7 +53,10 @@ class Work:
         self._rows.extend(rows)
 
     async def intend(self, intent: Draft) -> Durable:
-        """Commit what waits and the intent together. Raises `Taken`, `Stale`, `StorageError`; then nothing may leave."""
+        """Commit what waits and the intent together.
+
+        Raises `Taken`, `Stale`, `StorageError`; then nothing may leave.
+        """
         self._rows.append(Recorded(intent))
         try:
             await self.commit()

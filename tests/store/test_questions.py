@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.model.states import Attention, State
-from gateway.store.interface import OperationChanged, OperationOpened, Row, Stale, Store
+from gateway.store.interface import OperationChanged, OperationOpened, Row, Stale, Store, Unchanged
 from gateway.store.operation import AttentionItem, Operation
-from tests.store.rows import NOW, all_at_once, an_event, an_operation, changed, opened, tally
+from tests.store.rows import NOW, a_record, all_at_once, an_event, an_operation, changed, opened, tally
 
 LATER = NOW + timedelta(minutes=1)
 
