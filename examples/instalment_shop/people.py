@@ -9,7 +9,7 @@ import re
 import ssl
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -57,7 +57,7 @@ class Sandbox:
         """Arm a fault."""
         await self.tell(institution, "faults", point=point, operation=operation, times=times)
 
-    async def approve_at_the_bank(self, link: str) -> str:
+    async def approve_at_the_bank(self, link: str) -> None:
         """Open the bank's consent page as a browser does, press Approve, and follow the way back to the gateway."""
         async with self._session.get(link) as page:
             html = await page.text()
@@ -73,12 +73,13 @@ class Sandbox:
         form = {**fields, button[1]: button[2]}
         async with self._session.post(target, data=form, allow_redirects=False) as answer:
             back = answer.headers["Location"]
-        return await self.come_back(back)
+        await self.come_back(back)
 
-    async def come_back(self, location: str) -> str:
-        """What the browser does at the gateway's return page: post the fragment, which a server never sees."""
+    async def come_back(self, location: str) -> None:
+        """What a browser does at the gateway's return page: its script posts the fragment, which no server sees."""
         parts = urlsplit(location)
-        carried = dict(parse_qsl(parts.query) + parse_qsl(parts.fragment))
         plain = parts._replace(query="", fragment="").geturl()
+        carried = {"query": f"?{parts.query}", "fragment": f"#{parts.fragment}"}
         async with self._session.post(plain, data=carried, allow_redirects=False) as answer:
-            return f"{answer.status}"
+            if answer.status >= 400:
+                raise RuntimeError(f"the gateway did not take the return: {await answer.text()}")
