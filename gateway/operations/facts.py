@@ -224,6 +224,9 @@ def _learnt(operation: Operation, said: Said, state: State, now: datetime) -> di
     learnt: dict[str, Any] = {}
     if state in FINAL or state is State.PROCESSING:
         learnt |= {"next_action": None}
+    status = _status(operation, said)
+    if status is not None:
+        learnt["status"] = status
     if fact is None:
         return learnt
     if fact.references:
@@ -240,9 +243,6 @@ def _learnt(operation: Operation, said: Said, state: State, now: datetime) -> di
             "next_action": said.next_action,
             "next_action_until": now + life if life is not None else operation.next_action_until,
         }
-    status = _status(operation, said)
-    if status is not None:
-        learnt["status"] = status
     if state is State.SUCCEEDED and operation.amount is not None and operation.kind == "payment":
         captured: Money | None = fact.captured if isinstance(fact, PaymentFact) else None
         learnt["reservable"] = (captured or operation.amount).minor()
