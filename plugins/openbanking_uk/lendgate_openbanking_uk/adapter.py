@@ -176,6 +176,10 @@ class OpenBankingUK(
     async def fetch_transfer(self, inquiry: TransferInquiry, wire: Wire) -> TransferFact:
         payment = inquiry.partner_references.get("domestic_payment_id")
         if payment is None:
+            if inquiry.memory is None:
+                raise NotUnderstood(
+                    "the bank knows this transfer, but never said under which consent; look for its key in a statement"
+                )
             consent_id = inquiry.remembered(PaymentConsent).consent_id
             return self._transfer(await self._payment_consent(consent_id, wire))
         request = Request.get(self._pisp(f"domestic-payments/{payment}"), Accept="application/json")

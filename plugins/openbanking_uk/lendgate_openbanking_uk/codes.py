@@ -19,6 +19,7 @@ from gateway import (
     SEEN,
     SUCCEEDED,
     TOKEN_REFUSED,
+    UNKNOWN,
 )
 
 __all__ = [
@@ -61,7 +62,7 @@ PAYMENT: Final = {
     **dict.fromkeys((f"payment/{status}" for status in "RCVD PDNG ACTC PATC ACCP ACFC ACSP ACWC".split()), PROCESSING),
     **dict.fromkeys(("payment/Pending", "payment/AcceptedSettlementInProcess"), PROCESSING),
     **dict.fromkeys(("payment/RJCT", "payment/Rejected"), FAILED),
-    # BLCK is not listed: the funds are blocked, and only the bank can say what will become of them.
+    "payment/BLCK": UNKNOWN,  # the funds are blocked, and only the bank can say what will become of them
 }
 
 NOT_EXECUTED: Final = {
@@ -111,24 +112,35 @@ ERRORS: Final = {
     **dict.fromkeys(_both(ASK_AGAIN), SEEN),
     f"error/{REUSED_KEY[0]}": SEEN,
     f"error/UK.OBIE.{REUSED_KEY[1]}": SEEN,
-    # U000 (UnexpectedError) is not listed: the bank itself does not know. U011 (NotFound) says nothing about money.
+    # U011 (NotFound) is not listed: it says nothing about money.
 }
 REJECTED: Final = dict.fromkeys(("consent/RJCT", "consent/Rejected"), FAILED)
 
-TRANSFER_CREATED: Final = {**ERRORS, **REJECTED, **dict.fromkeys(AWAITING, REQUIRES_ACTION)}
+AUTHORISED: Final = ("consent/AUTH", "consent/Authorised")
+
+TRANSFER_CREATED: Final = {
+    **ERRORS,
+    **REJECTED,
+    **dict.fromkeys(AWAITING, REQUIRES_ACTION),
+    # A consent that is not new: the bank knows this key from a time that the gateway has forgotten (a restored store).
+    **dict.fromkeys(CONSUMED, PROCESSING),
+    **dict.fromkeys(AUTHORISED, NOT_FOUND),
+}
 TRANSFER_SUBMITTED: Final = {
     **ERRORS,
+    "error/U000": UNKNOWN,  # UnexpectedError
+    "error/UK.OBIE.UnexpectedError": UNKNOWN,
     **REJECTED,
     **PAYMENT,
     # Said when somebody goes on without coming back from the bank's page: there is no code to go on with.
-    **dict.fromkeys((*AWAITING, "consent/AUTH", "consent/Authorised"), REQUIRES_ACTION),
+    **dict.fromkeys((*AWAITING, *AUTHORISED), REQUIRES_ACTION),
 }
 TRANSFER_ASKED: Final = {
     **REQUEST,
     **REJECTED,
     **PAYMENT,
     # No payment was made under this consent so far. Once nobody can authorise it any more, none will be.
-    **dict.fromkeys((*AWAITING, "consent/AUTH", "consent/Authorised"), NOT_FOUND),
+    **dict.fromkeys((*AWAITING, *AUTHORISED), NOT_FOUND),
     **dict.fromkeys(CONSUMED, PROCESSING),
 }
 
@@ -145,7 +157,7 @@ CONSENT_REVOKED: Final = {
 }
 CONSENT_STATUSES: Final = {
     **dict.fromkeys(AWAITING, "pending"),
-    **dict.fromkeys(("consent/AUTH", "consent/Authorised"), "active"),
+    **dict.fromkeys(AUTHORISED, "active"),
     **dict.fromkeys(("consent/RJCT", "consent/Rejected"), "rejected"),
     **dict.fromkeys(("consent/CANC", "consent/Revoked"), "revoked"),
     "consent/EXPD": "expired",

@@ -10,14 +10,15 @@ from gateway import Settings
 
 __all__ = ["OpenBankingUKSettings"]
 
-URL = Annotated[str, StringConstraints(pattern=r"^https://[^\s?#]+[^\s?#/]$")]
+BASE = Annotated[str, StringConstraints(pattern=r"^https://[^\s?#]+[^\s?#/]$")]
+URL = Annotated[str, StringConstraints(pattern=r"^https://[^\s#]+$")]
 
 
 class OpenBankingUKSettings(Settings):
     """One registration of ours at one bank. Its return address there is /v1/returns/<connection> of this gateway."""
 
     version: Annotated[Literal["v4.0", "v3.1.11"], Field(description="Version of the API")] = "v4.0"
-    base_url: Annotated[URL, Field(description="What stands before /open-banking/… in the bank's resource URLs")]
+    base_url: Annotated[BASE, Field(description="What stands before /open-banking/… in the bank's resource URLs")]
     issuer: Annotated[URL, Field(description="`iss` of the bank's authorisation server")]
     authorization_endpoint: Annotated[URL, Field(description="The page where a person authorises")]
     token_endpoint: Annotated[URL, Field(description="The bank's token endpoint, with mutual TLS")]

@@ -152,6 +152,12 @@ class OpenBankingUKSimulator(Simulator):
         ]
         return {"consents": consents, "payments": payments, "visits": len(self.page.visits)}
 
+    def decide(self, link: str, approve: bool) -> str:
+        """A person opens `link` and decides: where the browser goes next. Raises `PageRefused`."""
+        now = self.clock.now()
+        ticket, _ = self.page.open(dict(parse_qsl(urlsplit(link).query)), now)
+        return self.page.decide(ticket, approve, now)
+
     # Authorisation
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -313,13 +319,12 @@ class OpenBankingUKSimulator(Simulator):
 
     async def _people_authorise(self, request: web.Request) -> web.Response:
         wanted = await request.json()
-        approve, now = bool(wanted.get("approve", True)), self.clock.now()
+        approve = bool(wanted.get("approve", True))
         try:
             if "url" in wanted:
-                ticket, _ = self.page.open(dict(parse_qsl(urlsplit(str(wanted["url"])).query)), now)
-            else:
-                ticket = self.page.latest(str(wanted.get("consent_id"))) or ""
-            return web.json_response({"url": self.page.decide(ticket, approve, now)})
+                return web.json_response({"url": self.decide(str(wanted["url"]), approve)})
+            ticket = self.page.latest(str(wanted.get("consent_id"))) or ""
+            return web.json_response({"url": self.page.decide(ticket, approve, self.clock.now())})
         except PageRefused as no:
             return web.Response(status=409, text=f"{no}; open the link first, or give it as url\n")
 

@@ -130,14 +130,14 @@ class Desk:
 
     async def fetch(self, *facts: Any) -> Any:
         references = {name: value for fact in facts for name, value in fact.references.items()}
-        known = {"partner_key": KEY, "requested_at": self.clock.now(), "partner_references": references}
+        known: Any = {"partner_key": KEY, "requested_at": self.clock.now(), "partner_references": references}
         return await self.run(self.adapter.fetch_transfer(TransferInquiry(**known, memory=facts[0].memory), WIRE))
 
     async def account_consent(self, **more: Any) -> Known:
-        asked = await self.run(self.adapter.create_consent(self.consent(**more), WIRE))
+        asked: Any = await self.run(self.adapter.create_consent(self.consent(**more), WIRE))
         returned = await self.person(asked.next_action)
         step = Continuation(self.consent(**more), asked.memory, returned, asked.references)
-        given = await self.run(self.adapter.continue_consent(step, WIRE))
+        given: Any = await self.run(self.adapter.continue_consent(step, WIRE))
         assert OpenBankingUK.terms["continue_consent"].statuses[given.code] == "active"
         return Known(partner_key=KEY, requested_at=self.clock.now(), memory=given.memory)
 
