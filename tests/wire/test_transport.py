@@ -8,6 +8,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import trustme
@@ -40,7 +41,7 @@ class Way:
     def __init__(self) -> None:
         self._opened: list[Transport] = []
 
-    def to(self, *hosts: str, tls: TLS | None = None, **settings: int) -> Transport:
+    def to(self, *hosts: str, tls: TLS | None = None, **settings: Any) -> Transport:
         transport = Transport("riverbank-main", hosts, SystemClock(), tls=tls, **settings)
         self._opened.append(transport)
         return transport
