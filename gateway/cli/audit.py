@@ -10,11 +10,21 @@ import click
 from gateway.cli.group import config_option
 
 if TYPE_CHECKING:
+    from gateway.audit.checkpoint import Checkpoint
+    from gateway.audit.note import VerifierKey
+    from gateway.audit.tlog_verify import LogReport
     from gateway.audit.verify import Report
+    from gateway.service.config import Configuration
 
 __all__ = ["audit"]
 
 SHOWN = 20
+
+existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+existing_folder = click.Path(path_type=Path, exists=True, file_okay=False)
+since_option = click.option(
+    "--since", type=existing_file, help="A checkpoint of this log that was kept outside (see `audit checkpoint`)."
+)
 
 
 @click.group()
@@ -22,73 +32,131 @@ def audit() -> None:
     """Verify the records of every request, answer, change and human act."""
 
 
-database_option = click.option(
-    "--database",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A database file, such as a copy: then no configuration is read, and sealed parts stay closed.",
-)
+@audit.command()
+@config_option
+@since_option
+@click.pass_context
+def verify(ctx: click.Context, config_path: Path, since: Path | None) -> None:
+    """Verify every record of the store, the transparency log, and that both say the same.
+
+    Exit status 1 if anything is wrong. Reads only, also while a gateway runs on the same files.
+    """
+    from gateway.audit.checkpoint import CHECKPOINT
+    from gateway.service.log import log_signer
+    from gateway.service.offline import left_out, verify_database
+
+    configuration = _configuration(config_path)
+    report = verify_database(configuration.database, configuration.gateway.secret())
+    passed = _tell(report, configuration.database)
+    if (configuration.log_directory / CHECKPOINT).exists():
+        log = _verified(configuration.log_directory, log_signer(configuration).key, since)
+        difference = left_out(configuration.database, _checkpoint(log)) if log.size else None
+        passed = _tell_log(log, configuration.log_directory) and difference is None and passed
+        click.echo(difference or "The store's records are those that the log took.", err=difference is not None)
+    else:
+        click.echo(f"MISSING: there is no log in {configuration.log_directory}", err=True)
+        passed = False
+    click.echo("Everything verifies." if passed else "FAULTS WERE FOUND: keep these files as evidence.", err=not passed)
+    ctx.exit(0 if passed else 1)
+
+
+@audit.command("verify-log")
+@click.argument("directory", type=existing_folder)
+@click.option("--key", required=True, help="The log's verifier key, `name+id+key`, as `audit checkpoint` tells it.")
+@since_option
+@click.pass_context
+def verify_log(ctx: click.Context, directory: Path, key: str, since: Path | None) -> None:
+    """Verify a copy of a transparency log by its key alone: for an auditor, without configuration or database."""
+    from gateway.audit.note import VerifierKey
+
+    passed = _tell_log(_verified(directory, VerifierKey.parse(key), since), directory)
+    ctx.exit(0 if passed else 1)
 
 
 @audit.command()
 @config_option
-@database_option
-def intents(config_path: Path, database: Path | None) -> None:
+def checkpoint(config_path: Path) -> None:
+    """Print the log's newest signed checkpoint: keep it where nobody who runs the gateway can change it.
+
+    `audit verify --since FILE` proves later that the log still begins with everything that this one stands for.
+    """
+    from gateway.audit.checkpoint import CHECKPOINT
+    from gateway.model.problems import ConfigurationError
+    from gateway.service.log import log_signer
+
+    configuration = _configuration(config_path)
+    place = configuration.log_directory / CHECKPOINT
+    if not place.exists():
+        raise ConfigurationError(f"there is no log in {configuration.log_directory} yet; has the gateway run?")
+    click.echo(f"verifier key: {log_signer(configuration).key}", err=True)
+    click.echo(place.read_bytes(), nl=False)
+
+
+@audit.command()
+@config_option
+def intents(config_path: Path) -> None:
     """List every request that was about to leave, and what was observed of it: a JSON object a line."""
     import json
 
     from gateway.service.offline import intents as read
 
-    for intent in read(database or _opened(config_path)[0]):
+    for intent in read(_configuration(config_path).database):
         click.echo(json.dumps(intent, ensure_ascii=False))
 
 
-@audit.command()
-@config_option
-@database_option
-@click.pass_context
-def verify(ctx: click.Context, config_path: Path, database: Path | None) -> None:
-    """Verify every record against every other. Exit status 1 if anything is wrong.
-
-    Reads only, also while a gateway runs on the same file.
-    """
-    from gateway.service.offline import verify_database
-
-    secret: bytes | None = None
-    if database is None:
-        database, secret = _opened(config_path)
-    report = verify_database(database, secret)
-    _print(report, database, secret is not None)
-    if not report.passed:
-        ctx.exit(1)
-
-
-def _opened(config_path: Path) -> tuple[Path, bytes]:
-    """The database and the secret that a configuration names."""
+def _configuration(config_path: Path) -> Configuration:
     from gateway.service.load import load
 
-    configuration = load(config_path)
-    return configuration.database, configuration.gateway.secret()
+    return load(config_path)
 
 
-def _print(report: Report, database: Path, with_keys: bool) -> None:
+def _verified(directory: Path, key: VerifierKey, since: Path | None) -> LogReport:
+    from gateway.audit.directory import FileReader
+    from gateway.audit.tlog_verify import verify_log
+
+    return verify_log(FileReader(directory), key, since=since.read_bytes() if since else None)
+
+
+def _checkpoint(log: LogReport) -> Checkpoint:
+    from gateway.audit.checkpoint import Checkpoint
+
+    return Checkpoint(log.origin, log.size, log.root)
+
+
+def _tell(report: Report, database: Path) -> bool:
+    """What was verified about the store, and whether nothing was found."""
     click.echo(
-        f"{database}: {report.records} records in {report.chains} chains of {report.processes} processes: "
-        "positions, hashes, canonical form, columns, numbering, links, counters and answered intents"
-        f"{', and the sealed parts' if with_keys else ' (sealed parts were not opened)'}"
+        f"{database}: {report.records} records in {report.chains} chains of {report.processes} processes: positions, "
+        "hashes, canonical form, columns, numbering, links, counters, answered intents and sealed parts"
     )
     if report.unopened:
         click.echo(f"{report.unopened} sealed parts could not be opened: their key is not held (any more)")
     if report.unanswered:
         listed = ", ".join(report.unanswered[:SHOWN])
         click.echo(
-            f"{len(report.unanswered)} requests have no recorded outcome (in flight, or cut by a crash): {listed}"
+            f"{len(report.unanswered)} requests have no recorded outcome (under way, or cut by a crash): {listed}"
         )
     for finding in report.findings[:SHOWN]:
         place = f"position {finding.position}" if finding.position is not None else f"chain {finding.chain}"
         click.echo(f"{finding.fault.value.upper()} at {place} (step {finding.step}): {finding.detail}", err=True)
-    if report.faults > SHOWN:
-        click.echo(f"… and {report.faults - SHOWN} more", err=True)
-    if report.passed:
-        click.echo("Nothing is wrong. Only a checkpoint kept outside shows whether the newest records were cut off.")
-    else:
-        click.echo(f"{report.faults} faults. Keep this file as evidence, and compare it with your backups.", err=True)
+    _tell_rest(report.faults)
+    return report.passed
+
+
+def _tell_log(report: LogReport, directory: Path) -> bool:
+    """What was verified about the log, and whether nothing was found."""
+    click.echo(
+        f"{directory}: the log {report.origin}, {report.entries} of {report.size} entries: signature, entries, tiles "
+        f"and root {report.root.hex()}"
+    )
+    for finding in report.findings[:SHOWN]:
+        click.echo(str(finding), err=True)
+    _tell_rest(report.faults)
+    for remark in report.remarks:
+        click.echo(remark)
+    return report.passed
+
+
+def _tell_rest(faults: int) -> None:
+    if faults > SHOWN:
+        click.echo(f"… and {faults - SHOWN} more", err=True)

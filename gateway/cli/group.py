@@ -5,6 +5,7 @@ Exit statuses: 0 done; 1 something was found wrong, or it failed; 2 the command 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; it is as wide as its longest line, so that nothing is cut where the output is a file."""
+    """Print a table: drawn on a terminal, plain and uncut where another program reads."""
+    if not sys.stdout.isatty():
+        _plain([columns, *rows])
+        return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -60,7 +64,10 @@ def table(columns: list[str], rows: list[list[str]]) -> None:
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(80, console.measure(drawn).maximum)
-    console.print(drawn)
+    Console(highlight=False).print(drawn)
+
+
+def _plain(lines: list[list[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -25,6 +25,7 @@ from gateway.service.references import Origin
 
 __all__ = [
     "TLS",
+    "AuditSection",
     "ClientSection",
     "Configuration",
     "ConnectionSection",
@@ -76,6 +77,7 @@ URL = Annotated[
     str, _matching(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?", "must be a URL without query and without a final slash")
 ]
 SHA256 = Annotated[str, _matching(r"[0-9a-f]{64}", "must be a SHA-256 in 64 lower-case hexadecimal digits")]
+LogName = Annotated[str, _matching(r"[^\s+]{1,255}", "must be a name without spaces and plus signs")]
 Token = Annotated[SecretStr, AfterValidator(_unguessable)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), Field(min_length=1)]
 
@@ -226,6 +228,25 @@ class PluginsSection(Model):
     )
 
 
+class AuditSection(Model):
+    """The transparency log, in the form of C2SP tlog-tiles: checkpoints, tiles and entries that others can verify."""
+
+    log: FilePath = Field(
+        default=FilePath("audit-log"),
+        description="its directory, relative to the folder of the configuration; any static file server may serve it",
+    )
+    origin: LogName | None = Field(
+        default=None,
+        description="the log's name for ever, best a domain of yours with a path; drawn from the installation secret "
+        "if it is left out",
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="an Ed25519 private key (PEM) that signs checkpoints; derived from the installation secret if it "
+        "is left out",
+    )
+
+
 class SandboxSection(Model):
     """Where `lendgate sandbox` simulates partners: for people and their tools, the gateway does not read it."""
 
@@ -239,6 +260,7 @@ class Configuration(Model):
     clients: dict[Name, ClientSection] = Field(default_factory=dict)
     connections: dict[Name, ConnectionSection] = Field(default_factory=dict)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
+    audit: AuditSection = Field(default_factory=AuditSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
 
     _folder: FilePath = PrivateAttr(FilePath())
@@ -259,6 +281,11 @@ class Configuration(Model):
     def database(self) -> FilePath:
         """The database's place."""
         return self._folder / self.gateway.database
+
+    @property
+    def log_directory(self) -> FilePath:
+        """The transparency log's place."""
+        return self._folder / self.audit.log
 
     @property
     def allowed_plugins(self) -> frozenset[str]:

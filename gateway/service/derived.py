@@ -21,6 +21,8 @@ class Purpose(StrEnum):
 
     STORED = "lendgate/1/sealing/stored"  # bodies, callbacks and tokens, as they rest in the store
     CURSORS = "lendgate/1/sealing/cursors"  # cursors that platforms hold
+    LOG_KEY = "lendgate/1/signing/log"  # seed of the Ed25519 key that signs checkpoints
+    LOG_ORIGIN = "lendgate/1/name/log"
 
 
 def derived_key(secret: bytes, purpose: Purpose) -> bytes:

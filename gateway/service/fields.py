@@ -12,7 +12,14 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gateway.service.config import ClientSection, ConnectionSection, GatewaySection, PluginsSection, SandboxSection
+from gateway.service.config import (
+    AuditSection,
+    ClientSection,
+    ConnectionSection,
+    GatewaySection,
+    PluginsSection,
+    SandboxSection,
+)
 
 __all__ = ["SECTIONS", "Key", "as_markdown", "keys"]
 
@@ -21,6 +28,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "clients.<name>": ClientSection,
     "connections.<name>": ConnectionSection,
     "plugins": PluginsSection,
+    "audit": AuditSection,
     "sandbox": SandboxSection,
 }
 

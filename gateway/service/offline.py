@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gateway.audit.checkpoint import Checkpoint
+from gateway.audit.tree import RightEdge, hash_leaf
 from gateway.audit.verify import Report, Verifier
 from gateway.crypto.seal import Sealer
 from gateway.model.problems import ConfigurationError
@@ -18,7 +20,7 @@ from gateway.store.interface import Entry
 from gateway.store.sqlite_file import reader
 from gateway.store.sqlite_queries import Queries
 
-__all__ = ["intents", "verify_database"]
+__all__ = ["intents", "left_out", "verify_database"]
 
 PAGE = 1000
 
@@ -32,6 +34,23 @@ def verify_database(database: Path, secret: bytes | None = None) -> Report:
     for entry in entries(database):
         verifier.take(entry)
     return verifier.report()
+
+
+def left_out(database: Path, checkpoint: Checkpoint) -> str | None:
+    """What is wrong if the store's first records are not those that a checkpoint of the log stands for.
+
+    Raises `ConfigurationError`, `StorageError`.
+    """
+    edge = RightEdge()
+    for entry in entries(database):
+        if edge.size == checkpoint.size:
+            break
+        edge.append(hash_leaf(entry.leaf))
+    if edge.size < checkpoint.size:
+        return f"the log has {checkpoint.size} entries and the store only {edge.size} records: the newest were cut off"
+    if edge.root() != checkpoint.root:
+        return f"the store's first {checkpoint.size} records are not those that the log took"
+    return None
 
 
 def intents(database: Path) -> Iterator[dict[str, Any]]:

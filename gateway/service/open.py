@@ -6,7 +6,7 @@ In this order
   3. connections, each with its own way out
   4. the floors above them
   5. the start is recorded, with what is running and in which version
-  6. what the last process left in the middle of a call is put in doubt, and the inquiries begin
+  6. what the last process left in the middle of a call is put in doubt; inquiries and the log begin to work
 Closing goes the other way. Whatever fails on the way up closes what was opened before it.
 """
 
@@ -43,6 +43,7 @@ from gateway.service.connect import Prepared, prepare, refuse_unpackaged
 from gateway.service.derived import Purpose, derived_key
 from gateway.service.gateway import Client, Gateway
 from gateway.service.learning import KeyLearner
+from gateway.service.log import Publisher
 from gateway.service.workers import Worker, Workers
 from gateway.store.interface import Recorded
 from gateway.store.sqlite import SQLiteStore
@@ -64,6 +65,7 @@ class OpenGateway(Gateway):
     configuration: Configuration
     cursors: Sealer  # seals what platforms hold between two pages
     workers: Workers
+    log: Publisher
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack  # closes what was opened, the newest first
 
@@ -79,6 +81,7 @@ class _Ground:
     clock: Clock
     ids: Identifiers
     process: str  # names this run in the records
+    log: Publisher
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack
 
@@ -135,11 +138,13 @@ async def _ground(
     failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
     store = await SQLiteStore.open(configuration.database, clock, failed=partial(_failed, failure))
     stack.push_async_callback(store.close)
+    publisher = await Publisher.open(configuration, store)
+    stack.push_async_callback(publisher.close)
     ids = Identifiers(clock.now, entropy)
     sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED), entropy=entropy)
     process = ids.new("run")
     journal = Journal(ids, clock, configuration.gateway.mode, process, sealer.seal)
-    return _Ground(configuration, store, journal, sealer, clock, ids, process, failure, stack)
+    return _Ground(configuration, store, journal, sealer, clock, ids, process, publisher, failure, stack)
 
 
 def _failed(failure: asyncio.Future[StorageError], wrong: StorageError) -> None:
@@ -223,6 +228,7 @@ def _floors(
         configuration=ground.configuration,
         cursors=cursors,
         workers=Workers(clock, partial(_failed, ground.failure)),
+        log=ground.log,
         failure=ground.failure,
         stack=ground.stack,
     )
@@ -261,6 +267,7 @@ async def _begin(gateway: OpenGateway) -> None:
     left = await gateway.inquirer.recover()
     if left:
         log.warning("%d operations were in the middle of a call when the last process ended; they are inquired", left)
+    gateway.workers.start(gateway.log.worker())
     gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
     gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)
 

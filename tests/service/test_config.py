@@ -134,7 +134,7 @@ FAULTS = (
         GATEWAY + "[loans]\n",
         4,
         "loans",
-        "there are clients, connections, gateway, plugins, sandbox",
+        "there are audit, clients, connections",
     ),
     Fault("missing key", '[gateway]\ninstallation_secret = "env:INSTALLATION"\n', 1, "gateway.mode", "is missing"),
     Fault("wrong choice", GATEWAY.replace('"sandbox"', '"test"'), 2, "gateway.mode", "'sandbox' or 'production'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -125,6 +126,7 @@ async def test_the_same_reference_means_the_same_key_after_the_database_is_lost(
         first = await gateway.engine.initiate("payment", payment("P-1"), call("k1"))
     for path in tmp_path.glob("lendgate.db*"):
         path.unlink()
+    shutil.rmtree(configuration.log_directory)
 
     async with opened(configuration) as gateway:
         again = await gateway.engine.initiate("payment", payment("P-1"), call("k2"))

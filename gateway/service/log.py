@@ -1,0 +1,103 @@
+"""The transparency log of one gateway: its key, its directory, and the worker that publishes it.
+
+Rules
+- The signing key is configured, or comes from the installation secret; the log's origin is configured, or drawn from
+  the same secret, so that no two installations share one by accident.
+- The log is opened before anything is served: a directory that contradicts the store stops the start, because only a
+  person can say which of the two was put back.
+- At the end what is left is published, the record of the stop included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from gateway.audit.directory import Directory
+from gateway.audit.head import HeadFile
+from gateway.audit.note import InvalidNote, Kind, Signer, VerifierKey
+from gateway.audit.sequencer import Sequencer
+from gateway.crypto.pem import read_private_key
+from gateway.model.clock import SystemClock
+from gateway.model.problems import ConfigurationError
+from gateway.service.config import Configuration
+from gateway.service.derived import Purpose, derived_key
+from gateway.service.workers import Worker
+from gateway.store.interface import Store
+
+__all__ = ["Publisher", "log_signer"]
+
+
+def log_signer(configuration: Configuration) -> Signer:
+    """Who signs the checkpoints. Raises `ConfigurationError` for a key that is not Ed25519 and for an unfit origin."""
+    section, say = configuration.audit, configuration.places.say
+    if section.signing_key is None:
+        key = Ed25519PrivateKey.from_private_bytes(derived_key(configuration.gateway.secret(), Purpose.LOG_KEY))
+    else:
+        place = say(("audit", "signing_key"), "").removesuffix(": ")
+        read = read_private_key(section.signing_key.get_secret_value(), place)
+        if not isinstance(read, Ed25519PrivateKey):
+            raise ConfigurationError(f"{place}: checkpoints are signed by an Ed25519 key; give one")
+        key = read
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    try:
+        return Signer(VerifierKey(log_origin(configuration), Kind.ED25519, public), key.sign)
+    except InvalidNote as wrong:
+        raise ConfigurationError(say(("audit", "origin"), str(wrong))) from None
+
+
+def log_origin(configuration: Configuration) -> str:
+    """The log's name in its checkpoints."""
+    drawn = derived_key(configuration.gateway.secret(), Purpose.LOG_ORIGIN).hex()[:16]
+    return configuration.audit.origin or f"lendgate/{drawn}"
+
+
+class Publisher:
+    """Keeps the log in `directory` up with the store. Made by `open`."""
+
+    def __init__(self, sequencer: Sequencer, key: VerifierKey, directory: Path) -> None:
+        self.key = key
+        self.directory = directory
+        self._sequencer = sequencer
+        self._stopping = asyncio.Event()
+
+    @classmethod
+    async def open(cls, configuration: Configuration, store: Store) -> Publisher:
+        """Become the log's writer and bring it up to date. Raises `StorageError`, `ConfigurationError`."""
+        signer = log_signer(configuration)
+        directory = Directory(configuration.log_directory)
+        # Rounds are paced by real time, whatever clock the operations live by.
+        sequencer = Sequencer(directory, HeadFile(directory), store, signer, SystemClock())
+        try:
+            await sequencer.open()
+        except BaseException:
+            await sequencer.close()
+            raise
+        return cls(sequencer, signer.key, configuration.log_directory)
+
+    def worker(self) -> Worker:
+        """What keeps it going."""
+        return Worker("log", self._run, self._stopping.set)
+
+    async def close(self) -> None:
+        """Publish what is left, and let another process write."""
+        try:
+            await self._sequencer.advance()
+        finally:
+            await self._sequencer.close()
+
+    async def _run(self) -> None:
+        rounds = asyncio.create_task(self._sequencer.run(), name="log rounds")
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({rounds, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not rounds.done():
+                rounds.cancel()
+            await asyncio.gather(rounds, return_exceptions=True)
+        if not rounds.cancelled():
+            rounds.result()  # it ends by an error only
