@@ -130,9 +130,6 @@ async def house(
     *,
     clock: Clock | None = None,
     bank: Running[RiverbankSimulator] | None = None,
-    pace: Pace = QUICK,
-    deadline: float = 10.0,
-    transport: Callable[..., Transport] = Transport,
     patient: bool = False,
 ) -> AsyncIterator[House]:
     """Open everything on `directory` (twice on the same one: a restart) and close it at the end.
@@ -141,33 +138,25 @@ async def house(
     """
     clock = clock or SystemClock()
     running = bank or await serve(RiverbankSimulator, directory / "riverbank")
-    ids = Identifiers(clock.now)
-    sealer = Sealer(b"k" * 32)
     store = await SQLiteStore.open(directory / "lendgate.db", clock)
+    built = build(running, store, clock, patient)
+    try:
+        yield built
+    finally:
+        await built.engine.drain(timedelta(seconds=5))
+        await built.connection.channel.transport.close()
+        await store.close()
+        if bank is None:
+            await running.stop()
+
+
+def build(running: Running[RiverbankSimulator], store: SQLiteStore, clock: Clock, patient: bool) -> House:
+    """The floors above a store, put together by hand."""
+    ids, sealer = Identifiers(clock.now), Sealer(b"k" * 32)
     journal = Journal(ids, clock, "sandbox", ids.new("proc"), sealer.seal)
-    keys = KeyRing.load("riverbank", secrets={"shared": SECRET})
-    adapter = Riverbank(RiverbankSettings(url=running.url))
-    way = transport("riverbank", running.onboarding.hosts, clock)
-    channel = Channel.open(
-        connection="riverbank",
-        partner="riverbank",
-        scheme=adapter.scheme,
-        keys=keys,
-        transport=way,
-        store=store,
-        sealer=sealer,
-        journal=journal,
-        clock=clock,
-        ids=ids,
-        secrets=keys.reveal,
-        pace=pace,
-        breaker=Breaker("riverbank", clock, rest_seconds=0, patience_seconds=0) if patient else None,
-        budget=Budget(tokens=1e6) if patient else None,
-    )
-    connection = Connection("riverbank", adapter, channel, keys, TOKEN, timedelta(seconds=deadline))
+    connection = connect(running, store, clock, ids, sealer, journal, patient)
     connections = Connections({"riverbank": connection}, {})
-    door = Door(store, journal, connections, clock, ids)
-    runner = Runner(clock, ids)
+    door, runner = Door(store, journal, connections, clock, ids), Runner(clock, ids)
     engine = Engine(
         store=store,
         connections=connections,
@@ -181,11 +170,35 @@ async def house(
     )
     inquirer = Inquirer(store, connections, door, runner, clock, f"worker-{os.getpid()}")
     callbacks = Callbacks(store, connections, door, journal, clock, ids, sealer.seal)
-    try:
-        yield House(running.simulator, store, engine, door, inquirer, callbacks, connection, running)
-    finally:
-        await engine.drain(timedelta(seconds=5))
-        await way.close()
-        await store.close()
-        if bank is None:
-            await running.stop()
+    return House(running.simulator, store, engine, door, inquirer, callbacks, connection, running)
+
+
+def connect(
+    running: Running[RiverbankSimulator],
+    store: SQLiteStore,
+    clock: Clock,
+    ids: Identifiers,
+    sealer: Sealer,
+    journal: Journal,
+    patient: bool,
+) -> Connection:
+    """The one connection, to the fictional bank."""
+    keys = KeyRing.load("riverbank", secrets={"shared": SECRET})
+    adapter = Riverbank(RiverbankSettings(url=running.url))
+    channel = Channel.open(
+        connection="riverbank",
+        partner="riverbank",
+        scheme=adapter.scheme,
+        keys=keys,
+        transport=Transport("riverbank", running.onboarding.hosts, clock),
+        store=store,
+        sealer=sealer,
+        journal=journal,
+        clock=clock,
+        ids=ids,
+        secrets=keys.reveal,
+        pace=QUICK,
+        breaker=Breaker("riverbank", clock, rest_seconds=0, patience_seconds=0) if patient else None,
+        budget=Budget(tokens=1e6) if patient else None,
+    )
+    return Connection("riverbank", adapter, channel, keys, TOKEN, timedelta(seconds=10))

@@ -93,7 +93,7 @@ async def intents_that_may_have_left(h: House) -> Counter[str | None]:
     return Counter(e.digest for e in entries if e.kind == "intent" and observed.get(e.id) != "not_sent")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_every_request_that_arrived_had_its_durable_intent_and_every_effect_happened_once(
     tmp_path: Path, seed: int
 ) -> None:
@@ -101,10 +101,10 @@ async def test_every_request_that_arrived_had_its_durable_intent_and_every_effec
         witness = Witness(tmp_path / "lendgate.db")
         h.bank.ledger.arrivals = witness
 
-        made = await drive(h, seed, 120)
+        made = await drive(h, seed, 90)
         ended = [await h.settle(operation, rounds=4) for operation in made]
 
-        assert len(made) > 80
+        assert len(made) > 60
         assert witness.without_intent == []
         assert Counter(arrival.digest for arrival in witness) == await intents_that_may_have_left(h)
         effects = h.bank.ledger.count()
