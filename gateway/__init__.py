@@ -138,7 +138,16 @@ from gateway.model.payments import (
     RefundInitiation,
     RefundInquiry,
 )
-from gateway.model.problems import AdapterError, FieldError, Invalid, NotProven, NotUnderstood, UnknownKey
+from gateway.model.problems import (
+    AdapterError,
+    ConsentRequired,
+    FieldError,
+    Invalid,
+    NotProven,
+    NotUnderstood,
+    PartnerError,
+    UnknownKey,
+)
 from gateway.model.reading import understood
 from gateway.model.schema import PERSONAL, SECRET, Model
 from gateway.model.states import (
@@ -239,6 +248,7 @@ __all__ = [
     "ConsentFact",
     "ConsentInitiation",
     "ConsentInquiry",
+    "ConsentRequired",
     "ConsentRevocation",
     "Continuation",
     "ContinueConsent",
@@ -291,6 +301,7 @@ __all__ = [
     "Parcel",
     "PartnerBalance",
     "PartnerKeys",
+    "PartnerError",
     "Party",
     "PaymentFact",
     "PaymentInitiation",

@@ -120,7 +120,9 @@ class Returns:
             await self._store.commit([OperationChanged(claimed, in_flight=True)])
         except Stale:
             return await self._store.operation(step.operation.id) or step.operation
-        return await self._engine.own(self._run(replace(step, operation=claimed), step.operation.may_have_acted))
+        # A consent stands at the bank whatever becomes of our step: a step that fails is no end, the bank is asked.
+        doubted = step.operation.may_have_acted or step.operation.kind == "consent"
+        return await self._engine.own(self._run(replace(step, operation=claimed), doubted))
 
     async def _run(self, step: _Step, doubted: bool) -> Operation:
         operation, connection, verb = step.operation, step.connection, step.verb
