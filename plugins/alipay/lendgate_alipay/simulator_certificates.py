@@ -46,7 +46,6 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._key = rsa_key(directory / "root.key")
         self.bundle = directory / "alipayRootCert.crt"
         self.application = directory / "appCertPublicKey.crt"
         self.own = directory / "alipayCertPublicKey.crt"
@@ -54,9 +53,10 @@ class Authority:
     def issue_all(self) -> None:
         """Write the bundle and both certificates, unless they are there."""
         if not self.bundle.exists():
+            key = rsa_key(self._directory / "root.key")
             elliptic = ec.generate_private_key(ec.SECP256R1())
             roots = [
-                _certificate(_name("Root R1"), _name("Root R1"), self._key.public_key(), self._key, authority=True),
+                _certificate(_name("Root R1"), _name("Root R1"), key.public_key(), key, authority=True),
                 _certificate(_name("Root E1"), _name("Root E1"), elliptic.public_key(), elliptic, authority=True),
             ]
             self.bundle.write_bytes(b"\n".join(root.public_bytes(Encoding.PEM) for root in roots))
@@ -70,7 +70,8 @@ class Authority:
         self._issue(self.own, "Wallet Signer", rsa_key(self._directory / "alipay.key").public_key())
 
     def _issue(self, path: Path, subject: str, key: rsa.RSAPublicKey) -> None:
-        certificate = _certificate(_name(subject), _name("Root R1"), key, self._key, authority=False)
+        root = rsa_key(self._directory / "root.key")
+        certificate = _certificate(_name(subject), _name("Root R1"), key, root, authority=False)
         path.write_bytes(certificate.public_bytes(Encoding.PEM))
 
 

@@ -1,13 +1,13 @@
-"""A merchant's back end written for these tests alone, over a real socket; and the published vectors."""
+"""A merchant's back end written for these tests alone, and the adapter behind a wire of a few lines, over sockets."""
 
 from __future__ import annotations
 
 import base64
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,9 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from yarl import URL
 
+from gateway import Asked, Handoff, Money, PaymentInitiation, Reply, Stamp
+from gateway.adapters.step import run
+from gateway.crypto.keys import KeyRing
 from gateway.sandbox import Onboarding, Running, serve
 from gateway.testing import ManualClock
+from lendgate_alipay.adapter import Alipay, AlipaySettings
 from lendgate_alipay.simulator import AlipaySimulator
 
 BEIJING = timezone(timedelta(hours=8))
@@ -233,3 +238,78 @@ async def listener() -> AsyncIterator[Listener]:
     listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/notify"
     yield listener
     await runner.cleanup()
+
+
+HANDOFF = Handoff("s" * 32, "nonce", "verifier", "https://gw.example/v1/returns/wallet", "https://gw.example/callback")
+FILLED: dict[str, Any] = {"connection": "wallet", "requested_at": datetime(2026, 1, 1, 1, 30, tzinfo=UTC)}
+
+
+@dataclass
+class Desk:
+    """One connection: the adapter, its keys, and a wire that signs, sends and verifies."""
+
+    adapter: Alipay
+    keys: KeyRing
+    client: Client
+    handoff: Handoff = HANDOFF
+    asked: list[Asked] = field(default_factory=list)
+
+    async def send(self, asked: Asked) -> Reply:
+        self.asked.append(asked)
+        scheme = asked.request.scheme or self.adapter.scheme
+        request = scheme.sign(asked.request, self.keys, Stamp(self.client.clock.now(), "0" * 32))
+        url = URL(request.url, encoded=True)
+        async with self.client.session.post(url, data=request.body, headers=dict(request.headers)) as answer:
+            reply = Reply(answer.status, (), await answer.read(), self.client.clock.now())
+        proven = Reply(reply.status, (), scheme.verify(reply, request, self.keys), reply.received_at)
+        self.adapter.code(proven)
+        return proven
+
+    def partner_keys(self) -> dict[str, str]:
+        return partner_keys(self.client)
+
+    async def run(self, verb: Coroutine[Any, Any, Any]) -> Any:
+        return await run(verb, self.send)
+
+    def fill(self, key: str = "A" * 32, **fields: Any) -> dict[str, Any]:
+        return {**FILLED, "reference": f"ref-{key[:20]}", "partner_key": key, "handoff": self.handoff, **fields}
+
+    def payment(self, key: str = "A" * 32, **changes: Any) -> PaymentInitiation:
+        method = {"type": "payer_code", "code": changes.pop("code")} if "code" in changes else {"type": "wallet_qr"}
+        told = {"amount": Money.of("433.00", "CNY"), "method": method, "description": "分期 1/3", **changes}
+        return PaymentInitiation(**self.fill(key, **told))
+
+    def known(self, key: str = "A" * 32, method: str | None = "wallet_qr", **more: Any) -> dict[str, Any]:
+        return {"partner_key": key, "method": method, "requested_at": FILLED["requested_at"], **more}
+
+
+def desk_for(client: Client) -> Desk:
+    taken = client.onboarding
+    assert taken.signing_key is not None
+    keys = KeyRing.load(
+        "test",
+        key_id=taken.signing_key[0],
+        private_key=text_of(taken.signing_key[1]),
+        partner_keys=partner_keys(client),
+    )
+    settings = {name: text_of(value) for name, value in taken.settings.items()}
+    return Desk(Alipay(AlipaySettings(**settings)), keys, client)
+
+
+def partner_keys(client: Client) -> dict[str, str]:
+    return {name: text_of(reference) for name, reference in client.onboarding.partner_keys.items()}
+
+
+def text_of(value: Any) -> Any:
+    """What a `file:` reference leads to; everything else as it is."""
+    return Path(value[5:]).read_text() if isinstance(value, str) and value.startswith("file:") else value
+
+
+@pytest.fixture
+def desk(client: Client) -> Desk:
+    return desk_for(client)
+
+
+@pytest.fixture
+def public_desk(public_client: Client) -> Desk:
+    return desk_for(public_client)
