@@ -137,7 +137,7 @@ def test_an_untouched_log_passes(files: Files) -> None:
         ),
         (edit("tile/entries/003", swap(7, 9)), {(REORDERED, "tile/entries/003", 775)}),
         (edit(LAST_BUNDLE, swap(7, 9)), {(REORDERED, LAST_BUNDLE, 66_055)}),
-        (rewrite("tile/entries/003", "tile/0/003", 7), {(CHANGED, "tile/0/003", None)}),
+        (rewrite("tile/entries/003", "tile/0/003", 7), {(CHANGED, "tile/0/003", 768)}),
         (rewrite("tile/entries/257", "tile/0/257", 7), {(CHANGED, "tile/0/257", 65_792)}),
         (rewrite(LAST_BUNDLE, LAST_TILE, 7), {(CHANGED, "checkpoint", None)}),
     ],
@@ -291,6 +291,15 @@ def test_a_tree_that_was_signed_and_never_stored_is_all_missing() -> None:
     report = verify_log(files.get, SIGNER.key)
 
     assert {finding.fault for finding in report.findings} == {MISSING, CHANGED}
+
+
+def test_a_bundle_too_short_and_without_its_tile_is_found(files: Files) -> None:
+    edit("tile/entries/003", lambda content: content.pop())(files)
+    remove("tile/0/003")(files)
+
+    report = verify_log(files.get, SIGNER.key)
+
+    assert found(report) == {(CHANGED, "tile/entries/003", 768), (MISSING, "tile/0/003", None)}
 
 
 def test_several_processes_find_the_same(files: Files, tmp_path: Path) -> None:
