@@ -37,8 +37,8 @@ def states() -> str:
     ]
     names = list(STANDING)
     return (
-        "# States\n\nRendered from `gateway/model/states.py`. A row is the state that stands, a column is what a proven "
-        "message means; `!` raises attention.\n\n"
+        "# States\n\nRendered from `gateway/model/states.py`. A row is the state that stands, a column is what "
+        "a proven message means; `!` raises attention.\n\n"
         + table(("stands", *(f"`{m}`" for m in meanings)), rows)
         + "\nSeen, unknown, not found, not processed, busy and a refused token speak about one request only; what they "
         "do depends on what else was sent (`gateway/operations/facts.py`).\n\n"
@@ -51,8 +51,8 @@ def retries() -> str:
     head = ("observed", "which means", *(f"{r.name.lower()}" for r in Repeat))
     legend = "\n".join(f"- **{r.name.lower()}**: {r.value}" for r in Repeat)
     return (
-        "# Retries\n\nRendered from `gateway/wire/retry.py` and `gateway/wire/observed.py`. The table decides whether a "
-        "request may be sent again, never what happened.\n\n" + legend + "\n\n" + table(head, rows)
+        "# Retries\n\nRendered from `gateway/wire/retry.py` and `gateway/wire/observed.py`. The table decides "
+        "whether a request may be sent again, never what happened.\n\n" + legend + "\n\n" + table(head, rows)
     )
 
 
@@ -61,7 +61,8 @@ def problems() -> str:
         [f"`{kind.name}`", str(kind.status), kind.title, kind.meaning, kind.remedy] for kind in PROBLEM_KINDS.values()
     )
     return (
-        "# Problems\n\nRendered from `gateway/api/problem_kinds.py`. The last part of a problem's `type` is its kind.\n\n"
+        "# Problems\n\nRendered from `gateway/api/problem_kinds.py`. "
+        "The last part of a problem's `type` is its kind.\n\n"
         + table(("kind", "status", "title", "what it means", "what to do"), rows)
     )
 
