@@ -106,6 +106,8 @@ def write_configuration(path: Path, text: str) -> None:
 
 def _connection(name: str, onboarding: Onboarding) -> dict[str, Any]:
     connection: dict[str, Any] = {"partner": name, "hosts": list(onboarding.hosts)}
+    if onboarding.partner_roots:
+        connection["partner_roots"] = list(onboarding.partner_roots)
     if onboarding.legacy:
         connection["legacy"] = True
     if onboarding.signing_key is not None:

@@ -33,6 +33,11 @@ class Commands(click.Group):
         except GatewayError as wrong:
             click.echo(str(wrong), err=True)
             ctx.exit(1)
+        except OSError as wrong:
+            if wrong.filename is None:
+                raise
+            click.echo(f"{wrong.filename}: {(wrong.strerror or type(wrong).__name__).lower()}", err=True)
+            ctx.exit(1)
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

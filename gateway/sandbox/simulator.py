@@ -33,6 +33,7 @@ class Onboarding:
     hosts: tuple[str, ...]  # host:port that the connection may call
     signing_key: tuple[str, str] | None = None  # key id, reference to our private key (PEM)
     partner_keys: Mapping[str, str] = field(default_factory=dict)  # key id -> reference to the partner's public key
+    partner_roots: tuple[str, ...] = ()  # references to what the keys that it publishes must lead to
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> reference
     tls: Mapping[str, str] = field(default_factory=dict)  # ca, certificate, key -> reference
     legacy: bool = False  # the institution needs SHA-1 or short RSA keys

@@ -29,7 +29,7 @@ from gateway.audit.journal import Journal
 from gateway.crypto.seal import Sealer
 from gateway.model.clock import Clock, SystemClock
 from gateway.model.ids import Identifiers
-from gateway.model.problems import StorageError
+from gateway.model.problems import ConfigurationError, StorageError
 from gateway.operations.callbacks import Callbacks
 from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
@@ -136,6 +136,9 @@ async def _ground(
     configuration: Configuration, clock: Clock, entropy: Callable[[int], bytes], stack: AsyncExitStack
 ) -> _Ground:
     failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
+    if not configuration.database.parent.is_dir():
+        what = f"the folder {configuration.database.parent} does not exist; make it, for the gateway's user alone"
+        raise ConfigurationError(configuration.places.say(("gateway", "database"), what))
     store = await SQLiteStore.open(configuration.database, clock, failed=partial(_failed, failure))
     stack.push_async_callback(store.close)
     publisher = await Publisher.open(configuration, store)

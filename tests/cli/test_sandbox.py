@@ -96,6 +96,7 @@ def test_references_are_relative_to_the_configuration(tmp_path: Path) -> None:
         hosts=("127.0.0.1:1",),
         signing_key=("k1", f"file:{keys / 'riverbank' / 'own.key'}"),
         partner_keys={"": f"file:{keys / 'riverbank' / 'bank.pub'}"},
+        partner_roots=(f"file:{keys / 'riverbank' / 'bank.pub'}",),
         legacy=True,
     )
 
@@ -106,6 +107,7 @@ def test_references_are_relative_to_the_configuration(tmp_path: Path) -> None:
     connection = load(tmp_path / "lendgate.toml").connections["riverbank"]
     assert connection.settings["roots"] == "x"
     assert connection.partner_keys == {"": "x"}
+    assert connection.partner_roots == ("x",)
     assert connection.legacy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -108,6 +109,28 @@ async def test_it_serves_until_it_is_told_to_stop(
     assert stranger.exit_code == 1 and "LENDGATE_KEY" in stranger.stderr
     assert second.exit_code == 2 and "is open in another process" in second.stderr
     assert verify_database(configuration.database, configuration.gateway.secret()).passed
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the system cannot limit another process")
+async def test_a_store_that_fails_ends_the_process(
+    folder: Path, riverbank: Path, bank: Running[RiverbankSimulator]
+) -> None:
+    port = free_port()
+    prepare(folder, bank, port)
+
+    async with served(folder, riverbank) as process:
+        await pay(f"http://127.0.0.1:{port}", key_of(folder, "shop"), "P-1")
+        # From now on no file may grow, as on a disk that is full.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        answer = await pay(f"http://127.0.0.1:{port}", key_of(folder, "shop"), "P-2")
+        assert process.stderr is not None
+        told = (await process.stderr.read()).decode()
+        status = await process.wait()
+
+    assert answer["status"] == 503
+    assert status == 1
+    assert "Traceback" not in told.splitlines()[-1]
+    assert len(bank.simulator.ledger.effects) == 1
 
 
 async def test_a_port_that_is_taken_is_named(

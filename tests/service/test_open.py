@@ -164,6 +164,13 @@ async def test_only_one_gateway_opens_a_database_and_the_other_leaves_nothing_op
         pass
 
 
+async def test_a_folder_that_does_not_exist_is_named(configuration: Configuration, tmp_path: Path) -> None:
+    text = '[gateway]\nmode = "sandbox"\ninstallation_secret = "env:INSTALLATION"\ndatabase = "nowhere/lendgate.db"\n'
+
+    with pytest.raises(ConfigurationError, match=r"lendgate.toml:4: gateway.database: the folder .*/nowhere does not"):
+        await open_gateway(parse(text, tmp_path, environment=ENVIRONMENT))
+
+
 async def test_closing_twice_does_no_harm(configuration: Configuration) -> None:
     gateway = await open_gateway(configuration)
 

@@ -113,6 +113,7 @@ class AlipaySimulator(Simulator):
             hosts=(url.removeprefix("http://"),),
             signing_key=(serial(_certificate(authority.application)), f"file:{directory / 'app.key'}"),
             partner_keys={serial(_certificate(authority.own)): f"file:{authority.own}"},
+            partner_roots=(f"file:{authority.bundle}",),
         )
 
     @classmethod
