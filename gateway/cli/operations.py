@@ -53,6 +53,23 @@ def show(api: API, id: str, as_json: bool) -> None:
     click.echo(f"\n{_advice(found)}")
 
 
+@operations.command()
+@click.argument("id")
+@api_options
+def timeline(api: API, id: str) -> None:
+    """Show every record of one operation: what was asked, sent, answered and decided, with the hash of each."""
+    records = api.get(f"/v1/operations/{id}/timeline")["records"]
+    rows = [[str(one["number"]), one["at"], one["kind"], _what(one["record"]), one["hash"][:16]] for one in records]
+    table(["no.", "at", "kind", "what", "hash"], rows)
+
+
+def _what(record: Mapping[str, Any]) -> str:
+    """What a record says, in a line."""
+    names = ("verb", "attempt", "method", "url", "observed", "status", "code", "verdict", "before", "after", "source")
+    parts = [f"{name} {record[name]}" for name in (*names, "what", "actor", "reason", "detail") if record.get(name)]
+    return ", ".join(parts)
+
+
 def _row(one: Mapping[str, Any]) -> list[str]:
     reason = one.get("reason") or {}
     marks = [str(mark.get("code")) for mark in one.get("attention", [])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -27,19 +27,26 @@ __all__ = ["serve"]
     show_default=True,
     help="How much it tells on the standard error output.",
 )
-def serve(config_path: Path, log_level: str) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people or a JSON object a line.",
+)
+def serve(config_path: Path, log_level: str, log_format: Literal["text", "json"]) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C.
 
     A stop takes no new calls and waits for those that are running. Exit status 1 if the store failed: then nothing
     can be promised any more, and the next start finds out what became of every call.
     """
     import asyncio
-    import logging
 
     from gateway.service.load import load
+    from gateway.service.logs import set_up_logs
 
     configuration = load(config_path)
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    set_up_logs(log_level, log_format)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(configuration))
 

@@ -11,7 +11,9 @@ import pytest
 from click.testing import Result
 
 from gateway.cli import main
+from gateway.cli.reference import as_markdown
 from tests.cli.conftest import Run
+from tests.sources import ROOT
 
 HEAVY = ("aiohttp", "rich", "apsw", "prometheus_client")
 
@@ -45,6 +47,14 @@ def test_help_loads_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
+
+
+def test_the_guide_shows_the_help_of_every_command() -> None:
+    guide = ROOT / "docs" / "operators" / "commands.md"
+
+    assert guide.read_text(encoding="utf-8").endswith(as_markdown(main)), (
+        f"put the output of `python -m gateway.cli.reference` behind `## Every command` in {guide.name}"
+    )
 
 
 def said(result: Result) -> str:

@@ -94,6 +94,7 @@ async def test_it_serves_until_it_is_told_to_stop(
         doubt: Result = await asyncio.to_thread(run, "operations", "list", "--doubt")
         shown: Result = await asyncio.to_thread(run, "operations", "show", paid["id"])
         document: Result = await asyncio.to_thread(run, "operations", "show", doubtful["id"], "--json")
+        records: Result = await asyncio.to_thread(run, "operations", "timeline", doubtful["id"])
         missing: Result = await asyncio.to_thread(run, "operations", "show", "pay_nowhere")
         stranger: Result = await asyncio.to_thread(run, "operations", "list", "--url", url, "--key", "lg_sandbox_wrong")
         second: Result = await asyncio.to_thread(run, "serve")
@@ -105,6 +106,7 @@ async def test_it_serves_until_it_is_told_to_stop(
     assert paid["id"] not in doubt.stdout
     assert "It has ended." in shown.stdout and "10.00 CNY" in shown.stdout
     assert json.loads(document.stdout)["id"] == doubtful["id"]
+    assert records.stdout.count("observed silence") >= 3
     assert missing.exit_code == 1 and "404" in missing.stderr
     assert stranger.exit_code == 1 and "LENDGATE_KEY" in stranger.stderr
     assert second.exit_code == 2 and "is open in another process" in second.stderr
