@@ -1,7 +1,7 @@
 """One attempt of one request, and nothing more: it never decides whether to send again.
 
 Steps (numbered as in the design of the wire; admission and token come before, the retry table after)
-    (3) the scheme signs, with a fresh timestamp and nonce
+    (3) the scheme signs, with a fresh timestamp and nonce; the transport admits host and form of what it made
     (4) `Work.intend` makes everything that is staged and the intent durable
     (5) the transport sends, against the proof that (4) gave
     (6) the scheme verifies; a key that is not held may be learnt once, and the same bytes are verified again
@@ -14,10 +14,14 @@ the values are in place before it signs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePath
+from typing import Final
 
 from gateway.audit.journal import Journal
 from gateway.model.clock import Clock
@@ -36,6 +40,9 @@ from gateway.wire.transport import Transport, TransportFailure, digest
 __all__ = ["Fill", "Judgement", "LearnKeys", "Sender", "Sending"]
 
 log = logging.getLogger(__name__)
+
+LEARN_SECONDS: Final = 10.0
+"""How long a reply waits for the key that it is signed with."""
 
 LearnKeys = Callable[[str], Awaitable[bool]]
 """Fetch the partner's key of that id; True if it is held now."""
@@ -179,30 +186,33 @@ class Sender:
             meaning = Meaning.UNDECLARED if code is None else sending.codes.get(code, Meaning.UNDECLARED)
         ended.seen = Seen(True, None, reply.status, after is not None, verdict, code, meaning)
 
-    async def _verify(self, scheme: Scheme, reply: Reply, request: Request) -> tuple[bytes | None, Verdict, str | None]:
+    async def _verify(
+        self, scheme: Scheme, reply: Reply, request: Request, *, may_learn: bool = True
+    ) -> tuple[bytes | None, Verdict, str | None]:
         """Exactly what was proven, the verdict, and what was wrong."""
-        for learning in (True, False):
-            try:
-                return scheme.verify(reply, request, self._keys), Verdict.PROVEN, None
-            except UnknownKey as unknown:
-                if not learning or not await self._learnt(unknown.key_id):
-                    return None, Verdict.UNKNOWN_KEY, str(unknown)
-            except NotProven as wrong:
-                return None, Verdict.BAD, str(wrong)
-            # A scheme is a plugin's code too: a reply over which it stumbles proves nothing.
-            except Exception as stumbled:
-                log.warning("%s: the scheme %s stumbled over a reply", self.connection, scheme.name, exc_info=True)
-                return None, Verdict.BAD, f"the scheme {scheme.name} stumbled ({type(stumbled).__name__})"
-        raise AssertionError("unreachable")
+        try:
+            return scheme.verify(reply, request, self._keys), Verdict.PROVEN, None
+        except UnknownKey as unknown:
+            if may_learn and await self._learnt(unknown.key_id):
+                return await self._verify(scheme, reply, request, may_learn=False)
+            return None, Verdict.UNKNOWN_KEY, str(unknown)
+        except NotProven as wrong:
+            return None, Verdict.BAD, str(wrong)
+        # A scheme is a plugin's code too: a reply over which it stumbles proves nothing.
+        except Exception as stumbled:  # noqa: BLE001 - see above
+            detail = f"the scheme {scheme.name} stumbled over a reply ({_place(stumbled)})"
+            log.warning("%s: %s", self.connection, detail)
+            return None, Verdict.BAD, detail
 
     async def _learnt(self, key_id: str) -> bool:
         if self._learn_keys is None:
             return False
         try:
-            return await self._learn_keys(key_id)
+            async with asyncio.timeout(LEARN_SECONDS):
+                return await self._learn_keys(key_id)
         # Not learning a key is no reason to lose what else is known about this reply.
-        except Exception:
-            log.warning("%s: the key %r could not be fetched", self.connection, key_id[:80], exc_info=True)
+        except Exception as failure:  # noqa: BLE001 - see above
+            log.warning("%s: the key %r could not be fetched (%s)", self.connection, key_id[:80], _place(failure))
             return False
 
     def _end(
@@ -249,6 +259,12 @@ class Sender:
             return self._keys.key_id
         except ConfigurationError:
             return ""  # this connection signs with no key of its own
+
+
+def _place(failure: Exception) -> str:
+    """Kind and place of a failure; its message could show what a reply said."""
+    frame = traceback.extract_tb(failure.__traceback__)[-1]
+    return f"{type(failure).__name__}, {PurePath(frame.filename).name}:{frame.lineno}"
 
 
 def _code(sending: Sending, reply: Reply) -> str | None:

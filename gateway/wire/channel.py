@@ -1,9 +1,9 @@
 """The way out of one connection: a request of a verb goes in, a proven reply comes out, or what is known without one.
 
 A send, step by step
-  1. admission: may this verb do that; the host, the breaker, a place under the limit
+  1. admission: may this verb do that; is there time; the breaker; a place under the limit
   2. the token is placed by name; its value comes in after signing
-  3. the scheme signs                                 \\
+  3. the scheme signs; the host must be allowed       \\
   4. the intent becomes durable with all that waits   |
   5. the transport sends                              |  `attempt`, anew for each attempt
   6. the scheme verifies                              |
@@ -149,7 +149,6 @@ class Channel:
         """
         # 1. Admission: nothing is signed or recorded before it.
         exchange.begin(asked, self._clock.now())
-        self.transport.admit(asked.request)
         left = exchange.conduct.deadline - self._clock.monotonic()
         if left < self._repeater.pace.shortest_seconds:
             raise NotSent("the time for this call was over before it left")

@@ -50,12 +50,10 @@ class Limit:
     def leave(self, verb: str) -> None:
         """Give the place back, to the one who has waited longest."""
         room = self._rooms[verb]
-        while room.queue:
-            first = room.queue.popleft()
-            if not first.done():
-                first.set_result(None)
-                return
-        room.inside -= 1
+        if room.queue:
+            room.queue.popleft().set_result(None)
+        else:
+            room.inside -= 1
 
     def describe(self) -> dict[str, object]:
         """For people and metrics."""

@@ -45,7 +45,7 @@ METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te"})
 """Headers that the transport writes itself."""
 
-TARGET: Final = re.compile(r"/[!-~]*\Z")
+URL_FORM: Final = re.compile(r"https?://[!\"$-~]+\Z")
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110 section 5.6.2
 HEADER_VALUE: Final = re.compile(r"[\t -~\x80-\uffff]*\Z")
 
@@ -121,6 +121,7 @@ class Transport:
         self._reply_bytes_at_most = reply_bytes_at_most
         self._tls = (tls or TLS()).context(connection)
         self._session: aiohttp.ClientSession | None = None
+        self._admitted: set[str] = set()  # scheme and authority of places that were looked at; no more than hosts
 
     def renew_tls(self, tls: TLS) -> None:
         """Use other certificates from the next connection on. Raises `ConfigurationError`; then the old ones stay."""
@@ -128,12 +129,13 @@ class Transport:
 
     def admit(self, request: Request) -> None:
         """Refuse what this connection must not send, before anything is recorded. Raises `AdapterError`."""
-        parts = urlsplit(request.url)
-        wrong = _wrong_form(request, parts.netloc)
-        if wrong is None and parts.scheme != "https" and not (self._plain or _is_loopback(parts.hostname or "")):
-            wrong = f"{request.origin} must be called by https"
-        if wrong is None and request.origin not in self._hosts:
-            wrong = f"it may not call {request.origin}; if it should, add that to the connection's hosts"
+        end = request.url.find("/", len("https://"))
+        start = request.url if end < 0 else request.url[:end]  # such as "https://bank.example:8443"
+        wrong = _wrong_form(request)
+        if wrong is None and start not in self._admitted:
+            wrong = self._wrong_place(request)
+            if wrong is None:
+                self._admitted.add(start)
         if wrong is not None:
             raise AdapterError(f"{self._connection}: {wrong}")
 
@@ -172,6 +174,17 @@ class Transport:
         """Close every connection. What is under way fails."""
         if self._session is not None:
             await self._session.close()
+
+    def _wrong_place(self, request: Request) -> str | None:
+        """Why this connection must not call there."""
+        parts = urlsplit(request.url)
+        if "@" in parts.netloc:
+            return "a URL must not carry credentials"
+        if parts.scheme != "https" and not (self._plain or _is_loopback(parts.hostname or "")):
+            return f"{request.origin} must be called by https"
+        if request.origin not in self._hosts:
+            return f"it may not call {request.origin}; if it should, add that to the connection's hosts"
+        return None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -243,14 +256,12 @@ def _failure(failure: Exception, headers_sent: bool) -> TransportFailure:
     return TransportFailure(headers_sent, kind, f"{detail} ({type(failure).__name__})")
 
 
-def _wrong_form(request: Request, authority: str) -> str | None:
+def _wrong_form(request: Request) -> str | None:
     """What would not be sent exactly as it stands."""
     if request.method not in METHODS:
         return f"the method {request.method[:20]!r} is none of {', '.join(sorted(METHODS))}"
-    if "@" in authority:
-        return "a URL must not carry credentials"
-    if "#" in request.url or request.url.endswith("?") or not TARGET.match(request.target):
-        return "path and query must be percent-encoded ASCII, without an empty query and without a fragment"
+    if not URL_FORM.match(request.url) or request.url.endswith("?"):
+        return "a URL must be percent-encoded ASCII, without an empty query and without a fragment"
     if len(request.body) > REQUEST_BYTES_AT_MOST:
         return f"the body of {len(request.body)} bytes is longer than {REQUEST_BYTES_AT_MOST}"
     for name, value in request.headers:

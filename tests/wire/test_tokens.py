@@ -335,6 +335,28 @@ async def test_a_retry_for_another_reason_renews_no_token(tmp_path: Path) -> Non
     assert bank.given == 1
 
 
+async def test_whoever_is_refused_after_somebody_renewed_takes_the_new_token(tmp_path: Path) -> None:
+    bank, late = Bank(), asyncio.Event()
+
+    async def slow_401(writer: asyncio.StreamWriter, arrival: Arrival) -> None:
+        if arrival.target == "/slow":
+            await late.wait()
+        await unsigned(401)(writer, arrival)
+
+    async with Partner(bank) as partner, Rig(tmp_path, partner) as rig:
+        await ask(rig, grant(rig))
+        bank.valid.clear()
+        bank.refusal = slow_401
+        slow = asyncio.create_task(rig.channel.send(rig.ask("/slow", grant(rig)), rig.exchange()))
+        await partner.arrived(3)
+        await ask(rig, grant(rig))
+
+        late.set()
+        await slow
+
+    assert bank.given == 2
+
+
 # No token can be had
 
 

@@ -12,6 +12,12 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from gateway.model.clock import SystemClock
 from gateway.model.message import Reply, Request
@@ -358,6 +364,17 @@ def test_hosts_are_named_with_their_port_or_mean_443(way: Way, host: str, url: s
     way.to(host).admit(Request.get(url))
 
 
+@pytest.mark.parametrize("url", ["https://bank.com", "https://bank.co.example/a", "https://bank.com?/a", "https:///a"])
+def test_a_host_that_begins_like_one_that_was_admitted_is_another(way: Way, url: str) -> None:
+    transport = way.to("bank.co")
+    for _ in range(2):
+        transport.admit(Request.get("https://bank.co/a"))
+        transport.admit(Request.get("https://bank.co"))
+
+    with pytest.raises(AdapterError, match="may not call"):
+        transport.admit(Request.get(url))
+
+
 def test_plain_http_to_another_machine_must_be_asked_for() -> None:
     transport = Transport("riverbank-main", ["bank.example:80"], SystemClock(), plain=True)
 
@@ -492,6 +509,15 @@ def test_a_key_of_another_certificate_is_refused(authority: trustme.CA, stranger
 
     with pytest.raises(ConfigurationError):
         Transport("riverbank-main", ["bank.example"], SystemClock(), tls=TLS(None, first.certificate, second.key))
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(authority: trustme.CA) -> None:
+    pair = client(authority, authority)
+    key = load_pem_private_key((pair.key or "").encode(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hush")).decode()
+
+    with pytest.raises(ConfigurationError):
+        TLS(None, pair.certificate, locked).context("riverbank-main")
 
 
 def test_where_files_in_memory_are_missing_a_private_file_is_used(
