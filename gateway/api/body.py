@@ -29,19 +29,19 @@ __all__ = ["DEPTH", "SECONDS_FOR_A_BODY", "field_errors", "fit", "json_object", 
 DEPTH: Final = 32
 """Levels of objects and arrays."""
 
-SECONDS_FOR_A_BODY: Final = 10.0
+SECONDS_FOR_A_BODY = 10.0
 """From the end of the headers to the end of the body."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_json(request: web.Request, largest: int, seconds: float = SECONDS_FOR_A_BODY) -> dict[str, Any]:
+async def read_json(request: web.Request, largest: int) -> dict[str, Any]:
     """The body as a JSON object. Raises `Refused`."""
     _check_content_type(request)
-    return json_object(await raw_body(request, largest, seconds))
+    return json_object(await raw_body(request, largest))
 
 
-async def raw_body(request: web.Request, largest: int, seconds: float = SECONDS_FOR_A_BODY) -> bytes:
+async def raw_body(request: web.Request, largest: int) -> bytes:
     """The exact bytes. Raises `Refused` for more than `largest`, and for a body that comes too slowly."""
     announced = request.content_length
     if announced is not None and announced > largest:
@@ -50,25 +50,24 @@ async def raw_body(request: web.Request, largest: int, seconds: float = SECONDS_
     if content.is_eof():  # it came together with the headers: nothing to wait for, no timer to set
         raw = bytes(content.read_nowait())
     else:
-        raw = await _arriving(request, largest, seconds)
+        raw = await _arriving(request, largest)
     if len(raw) > largest:
         raise _too_large(largest)
     return raw
 
 
-async def _arriving(request: web.Request, largest: int, seconds: float) -> bytes:
+async def _arriving(request: web.Request, largest: int) -> bytes:
     raw = bytearray()
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(SECONDS_FOR_A_BODY):
             while len(raw) <= largest:
                 chunk = await request.content.readany()
                 if not chunk:
                     break
                 raw.extend(chunk)
     except TimeoutError:
-        raise refused(
-            "body_too_slow", f"the body did not arrive within {seconds:.0f} seconds", retry=Retry.SAME_KEY
-        ) from None
+        detail = f"the body did not arrive within {SECONDS_FOR_A_BODY:.0f} seconds"
+        raise refused("body_too_slow", detail, retry=Retry.SAME_KEY) from None
     except web.RequestPayloadError:
         raise refused("malformed_request", "the body's framing is broken") from None
     return bytes(raw)

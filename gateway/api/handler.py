@@ -10,7 +10,6 @@ A refusal is raised anywhere as `Refused`; `gate` writes it out.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from gateway.api.auth import PLATFORM, authenticate, check_role
 from gateway.api.body import fit, read_json
@@ -201,8 +201,8 @@ def write(answer: Answer | Problem, call: Inbound[Any, Any]) -> web.Response:
     headers = dict(answer.headers)
     if call.wait is not None:
         headers["Preference-Applied"] = f"wait={call.wait:.0f}"
-    text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(body=text.encode(), status=answer.status, headers=headers, content_type="application/json")
+    headers["Content-Type"] = "application/json"
+    return web.Response(body=to_json(answer.body), status=answer.status, headers=headers)
 
 
 class Unsuccessful(Exception):

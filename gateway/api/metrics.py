@@ -91,39 +91,44 @@ class _Parts(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        callbacks = CounterMetricFamily(
+        yield self._callbacks()
+        connections = self._gateway.connections
+        working = GaugeMetricFamily("lendgate_connection_working", "1: it works; 0: broken", labels=["connection"])
+        for connection in connections:
+            working.add_metric([connection.name], 1)
+        for name in connections.broken:
+            working.add_metric([name], 0)
+        yield working
+        yield self._sends()
+        yield from self._channels()
+
+    def _callbacks(self) -> Metric:
+        family = CounterMetricFamily(
             "lendgate_callbacks", "Messages from partners, by verdict", labels=["connection", "verdict"]
         )
         for (connection, verdict), count in sorted(self._gateway.callbacks.verdicts.items()):
-            callbacks.add_metric([connection, verdict], count)
-        yield callbacks
-        working = GaugeMetricFamily(
-            "lendgate_connection_working", "1: configured and working; 0: broken", labels=["connection"]
-        )
-        channels = GaugeMetricFamily(
-            "lendgate_channel", "What the way to a partner says about itself", labels=["connection", "what", "value"]
+            family.add_metric([connection, verdict], count)
+        return family
+
+    def _sends(self) -> Metric:
+        family = CounterMetricFamily(
+            "lendgate_sends", "Requests to partners, by what was observed", labels=["connection", "verb", "observed"]
         )
         for connection in self._gateway.connections:
-            working.add_metric([connection.name], 1)
-            for what, value in _described(connection.channel):
-                number = float(value) if isinstance(value, bool | int | float) else 1.0
-                text = value if isinstance(value, str) else ""
-                channels.add_metric([connection.name, what, text], number)
-        for name in self._gateway.connections.broken:
-            working.add_metric([name], 0)
-        yield working
-        yield channels
+            for (verb, observed), count in sorted(connection.channel.observed.items()):
+                family.add_metric([connection.name, verb, observed], count)
+        return family
 
-
-def _described(channel: Any) -> list[tuple[str, Any]]:
-    """Plain values of `describe()`, where the channel has it; one level of nesting is joined by a dot."""
-    describe = getattr(channel, "describe", None)
-    if describe is None:
-        return []
-    found: list[tuple[str, Any]] = []
-    for name, value in describe().items():
-        inner = value.items() if isinstance(value, Mapping) else [("", value)]
-        for part, plain in inner:
-            if isinstance(plain, bool | int | float | str):
-                found.append((f"{name}.{part}" if part else name, plain))
-    return found
+    def _channels(self) -> Iterable[Metric]:
+        labels = ["connection", "verb"]
+        breakers = GaugeMetricFamily("lendgate_breaker", "1 for the state it is in", labels=[*labels, "state"])
+        under_way = GaugeMetricFamily("lendgate_sends_under_way", "Requests that are out now", labels=labels)
+        waiting = GaugeMetricFamily("lendgate_sends_waiting", "Requests that wait for a place", labels=labels)
+        for connection in self._gateway.connections:
+            said: Any = connection.channel.describe()
+            for verb, breaker in said["breaker"].items():
+                breakers.add_metric([connection.name, verb, breaker["state"]], 1)
+            for verb, room in said["limit"].items():
+                under_way.add_metric([connection.name, verb], room["under_way"])
+                waiting.add_metric([connection.name, verb], room["waiting"])
+        return [breakers, under_way, waiting]

@@ -36,11 +36,15 @@ class NoQuery(Model):
     """A call without query parameters."""
 
 
+NOTHING: Final = NoQuery()
+
 Q = TypeVar("Q", bound=Model)
 
 
 def query_of(request: web.Request, model: type[Q]) -> Q:
     """The query parameters as `model`. Raises `Refused` naming every parameter that is wrong."""
+    if model is NoQuery and not request.query_string:
+        return NOTHING  # type: ignore[return-value]  # it is the one value of that model
     query = request.query
     if len(query) != len(set(query)):
         twice = sorted(name for name in set(query) if len(query.getall(name)) > 1)

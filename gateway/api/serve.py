@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import http_parser, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -25,7 +25,7 @@ from gateway.crypto.seal import Sealer
 from gateway.model.problems import ConfigurationError
 from gateway.service.gateway import Gateway
 
-__all__ = ["LIMITS", "Limits", "serve"]
+__all__ = ["LIMITS", "Limits", "runner_of", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ async def serve(
     refuse_weak_runtime()
     app = create_app(gateway, sealer=sealer)
     context = app[CONTEXT]
-    runner = web.AppRunner(app, **_settings(limits))
+    runner = runner_of(app, limits)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=limits.backlog)
@@ -104,19 +104,21 @@ def refuse_weak_runtime() -> None:
         raise ConfigurationError("python -O drops checks that the server relies on: start it without -O")
 
 
-def _settings(limits: Limits) -> dict[str, Any]:
-    return {
-        "access_log": None,
-        "logger": _protocol_log(),
-        "keepalive_timeout": limits.idle_seconds,
-        "lingering_time": limits.lingering_seconds,
-        "max_line_size": limits.line_bytes,
-        "max_field_size": limits.line_bytes,
-        "max_headers": limits.headers,
-        "auto_decompress": False,
-        "handler_cancellation": False,
-        "shutdown_timeout": limits.drain.total_seconds(),
-    }
+def runner_of(app: web.Application, limits: Limits = LIMITS) -> web.AppRunner:
+    """A runner that keeps the limits. A caller who hangs up cancels nothing: handlers run to their end."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=_protocol_log(),
+        keepalive_timeout=limits.idle_seconds,
+        lingering_time=limits.lingering_seconds,
+        max_line_size=limits.line_bytes,
+        max_field_size=limits.line_bytes,
+        max_headers=limits.headers,
+        auto_decompress=False,
+        handler_cancellation=False,
+        shutdown_timeout=limits.drain.total_seconds(),
+    )
 
 
 def _protocol_log() -> logging.Logger:

@@ -218,6 +218,9 @@ class ConnectionView(Model):
     name: str
     working: bool
     broken: str | None = None
+    breakers: Annotated[
+        dict[str, str] | None, Field(description="Verbs that were used, and whether calls of them are let through")
+    ] = None
     balance: PartnerBalance | None = None
 
 

@@ -39,8 +39,8 @@ from gateway.service.gateway import Client, Gateway
 from gateway.store.sqlite import SQLiteStore
 from gateway.wire.channel import Channel
 from gateway.wire.transport import Transport
-from tests.api.thames import Thames, ThamesSimulator
-from tests.riverbank import Riverbank
+from tests.api.thames import Thames, ThamesSettings, ThamesSimulator
+from tests.riverbank import Riverbank, RiverbankSettings
 from tests.riverbank_simulator import SECRET, RiverbankSimulator
 
 KEYS = {
@@ -163,8 +163,8 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Gateway, Mapping[str, Runn
         journal = Journal(ids, clock, "sandbox", "test", sealer.seal)
         connections = {}
         for adapter, hosts, secrets in (
-            (Riverbank(Riverbank.settings_model(**river.onboarding.settings)), river.onboarding.hosts, SECRET),
-            (Thames(Thames.settings_model(**thames.onboarding.settings)), thames.onboarding.hosts, None),
+            (Riverbank(RiverbankSettings(**river.onboarding.settings)), river.onboarding.hosts, SECRET),
+            (Thames(ThamesSettings(**thames.onboarding.settings)), thames.onboarding.hosts, None),
         ):
             keys = KeyRing.load(adapter.name, secrets={"shared": secrets} if secrets else {})
             transport = Transport(adapter.name, hosts, clock)
@@ -230,12 +230,12 @@ def _gateway(
 
 
 @asynccontextmanager
-async def housed(folder: Path) -> AsyncIterator[House]:
+async def housed(folder: Path, *, idle_seconds: float = 5.0) -> AsyncIterator[House]:
     """A house whose API is served on a free port."""
     async with AsyncExitStack() as stack:
         gateway, banks = await stack.enter_async_context(opened(folder))
         app = create_app(gateway, sealer=Sealer(SEALING_KEY))
-        runner = runner_of(app, Limits(idle_seconds=2, drain=timedelta(seconds=2)))
+        runner = runner_of(app, Limits(idle_seconds=idle_seconds, drain=timedelta(seconds=2)))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from gateway.sandbox import Point
 from tests.api.house import Caller, House, payment
@@ -263,6 +264,25 @@ async def test_the_same_reference_of_two_clients_is_two_payments(house: House, s
 
     assert (first.status, second.status) == (201, 201)
     assert first.body["id"] != second.body["id"]
+
+
+async def test_a_partner_that_cannot_be_reached_says_whether_anything_happened(shop: Caller, house: House) -> None:
+    await house.banks["riverbank"].stop()
+
+    answer = await shop.act("/v1/payments", payment())
+
+    assert (answer.status, answer.kind) == (503, "not_sent")
+    assert (answer.body["outcome"], answer.body["retry"]) == ("not_sent", "new_reference")
+    assert answer.body["operation"]["state"] == "failed"
+
+
+async def test_a_gateway_that_shuts_down_takes_no_new_calls(shop: Caller, house: House) -> None:
+    await house.gateway.engine.drain(timedelta(seconds=1))
+
+    answer = await shop.act("/v1/payments", payment())
+
+    assert (answer.status, answer.kind, answer.body["retry"]) == (503, "overloaded", "same_key")
+    assert answer.headers["Retry-After"] == "5"
 
 
 async def test_a_transfer_is_sent_and_read(shop: Caller) -> None:

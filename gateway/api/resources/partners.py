@@ -126,12 +126,18 @@ def _view(
         "protocol": adapter.version or None,
         **shown,
         "connections": [
-            *({"name": one.name, "working": True} for one in gateway.connections if one.partner == name),
+            *(_working(one) for one in gateway.connections if one.partner == name),
             *(_broken(one, why) for one, why in gateway.connections.broken.items() if one == name),
         ],
         "verbs": [terms_view(verb, terms, codes=codes) for verb, terms in sorted(adapter.terms.items())],
     }
     return _without_none(view)
+
+
+def _working(connection: Connection) -> dict[str, Any]:
+    said: Any = connection.channel.describe()["breaker"]
+    breakers = {verb: breaker["state"] for verb, breaker in said.items()}
+    return {"name": connection.name, "working": True, **({"breakers": breakers} if breakers else {})}
 
 
 def _broken(name: str, why: str) -> dict[str, Any]:

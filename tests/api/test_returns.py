@@ -1,0 +1,120 @@
+"""Returns: a fixed page that carries query and fragment back, and where the browser goes then."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from gateway.sandbox import Point
+from tests.api.house import Caller, House, Reply, consent
+
+PATH = "/v1/returns/thames"
+
+
+async def back(shop: Caller, query: str = "", fragment: str = "", path: str = PATH) -> Reply:
+    """What the page's script posts."""
+    form = urlencode({"query": query, "fragment": fragment})
+    headers = {"Authorization": None, "Content-Type": "application/x-www-form-urlencoded"}
+    return await shop.send("POST", path, data=form.encode(), headers=headers)
+
+
+async def asked(shop: Caller, **more: str) -> tuple[dict[str, object], str]:
+    """A consent that waits for a person, and the state that the bank's page sends back."""
+    made = (await shop.act("/v1/consents", consent(**more))).body
+    return made, parse_qs(urlsplit(made["next_action"]["url"]).query)["state"][0]
+
+
+async def test_the_page_is_the_same_for_everybody(shop: Caller) -> None:
+    one = await shop.get(PATH, state="a")
+    other = await shop.get("/v1/returns/anything", error='"><script>alert(1)</script>')
+
+    assert (one.status, one.text) == (200, other.text)
+    assert "alert" not in other.text
+
+
+async def test_the_page_may_run_its_one_script_and_nothing_else(shop: Caller) -> None:
+    page = await shop.get(PATH)
+    (script,) = re.findall("<script>(.*)</script>", page.text)
+    policy = page.headers["Content-Security-Policy"]
+
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+    assert f"script-src 'sha256-{allowed}';" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_person_who_authorised_is_taken_on_to_the_shop(shop: Caller) -> None:
+    made, state = await asked(shop, return_url="https://shop.example/back?basket=7")
+
+    answer = await back(shop, f"?state={state}")
+
+    assert answer.status == 303
+    assert answer.headers["Location"] == f"https://shop.example/back?basket=7&operation={made['id']}"
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["status"] == "active"
+
+
+async def test_a_fragment_counts_as_much_as_a_query(shop: Caller) -> None:
+    made, state = await asked(shop)
+
+    answer = await back(shop, fragment=f"#state={state}&code=abc")
+
+    assert (answer.status, "close this window" in answer.text) == (200, True)
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "succeeded"
+
+
+async def test_a_state_that_nobody_waits_for_goes_nowhere(shop: Caller, house: House) -> None:
+    _, state = await asked(shop, return_url="https://shop.example/back")
+    before = house.sent()
+
+    answers = [
+        await back(shop, "?state=guess"),
+        await back(shop, ""),
+        await back(shop, f"?state={state}", path="/v1/returns/riverbank"),
+        await back(shop, f"?state={state}", path="/v1/returns/nobody"),
+    ]
+
+    assert [answer.status for answer in answers] == [404] * 4
+    assert not [answer for answer in answers if "Location" in answer.headers]
+    assert house.sent() == before
+
+
+async def test_a_return_that_comes_twice_acts_once(shop: Caller, house: House) -> None:
+    _, state = await asked(shop)
+    await back(shop, f"?state={state}")
+    before = house.sent()
+
+    again = await back(shop, f"?state={state}")
+
+    assert again.status == 200
+    assert house.sent() == before
+
+
+async def test_a_parameter_that_comes_back_twice_is_refused(shop: Caller) -> None:
+    _, state = await asked(shop)
+
+    answers = [
+        await back(shop, f"?state={state}&state=other"),
+        await back(shop, f"?state={state}", "#state=other"),
+        await back(shop, f"?state={state}&code=%ff"),
+    ]
+
+    assert [(answer.status, answer.kind) for answer in answers] == [(400, "malformed_request")] * 3
+
+
+async def test_a_return_that_is_too_large_is_refused(shop: Caller) -> None:
+    assert (await back(shop, "?state=" + "a" * 40_000)).status == 413
+
+
+async def test_doubt_about_the_step_is_shown_as_doubt(shop: Caller, house: House) -> None:
+    made, state = await asked(shop)
+    house.thames.faults.arm(Point.BAD_GATEWAY_BEFORE, "*", times=20)
+
+    answer = await back(shop, f"?state={state}")
+
+    assert answer.status == 200
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "unknown"
