@@ -27,11 +27,12 @@ def check_config(ctx: click.Context, config_path: Path, fields: bool) -> None:
         return
     from gateway.service.connect import examine
     from gateway.service.load import load
+    from gateway.service.stores import place_of
 
     configuration = load(config_path)
     broken = examine(configuration)
     section = configuration.gateway
-    click.echo(f"{config_path} is complete: {section.mode}, database {configuration.database}, {section.url()}")
+    click.echo(f"{config_path} is complete: {section.mode}, {place_of(configuration)}, {section.url()}")
     click.echo(f"clients: {', '.join(f'{n} ({c.role})' for n, c in configuration.clients.items()) or 'none'}")
     for name in configuration.connections:
         click.echo(f"connection {name}: {broken.get(name, 'works')}")

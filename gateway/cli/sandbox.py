@@ -46,7 +46,9 @@ __all__ = ["sandbox"]
 def sandbox(
     directory: Path, ports_from: int, gateway_port: int | None, only: tuple[str, ...], config_out: Path
 ) -> None:
-    """Simulate the installed partners until Ctrl-C, and write a lendgate.toml for all of them.
+    """Simulate the installed partners, until Ctrl-C.
+
+    Writes a lendgate.toml with a connection to each of them.
 
     Each simulator listens on a port of its own on 127.0.0.1 and remembers nothing after it has ended. Beside the
     institution's own API it answers under /_sandbox/: ledger, requests, state and faults.

@@ -101,6 +101,11 @@ class GatewaySection(Model):
     database: FilePath = Field(
         default=FilePath("lendgate.db"), description="the SQLite file, relative to the folder of the configuration"
     )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="`postgresql://user:password@host/database` instead of the file, for several processes or machines "
+        "(needs the extra `postgres`)",
+    )
     doubt_horizon_hours: float = Field(
         default=72,
         gt=0,
@@ -234,6 +239,10 @@ class AuditSection(Model):
     log: FilePath = Field(
         default=FilePath("audit-log"),
         description="its directory, relative to the folder of the configuration; any static file server may serve it",
+    )
+    publish: bool = Field(
+        default=True,
+        description="keep the log; where several processes share a database, `false` in all but one of them",
     )
     origin: LogName | None = Field(
         default=None,

@@ -1,48 +1,41 @@
-"""What can be read from a database without opening a gateway on it, also while one runs.
+"""What can be told from the records of a store without opening a gateway on it, also while one runs.
 
-Nothing here writes, takes the store's lock or needs a plugin.
+Nothing here writes a record, needs a plugin, or trusts anything but the records themselves.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.tree import RightEdge, hash_leaf
-from gateway.audit.verify import Report, Verifier
+from gateway.audit.verify import Report, verify
 from gateway.crypto.seal import Sealer
-from gateway.model.problems import ConfigurationError
+from gateway.service.config import Configuration
 from gateway.service.derived import Purpose, derived_key
-from gateway.store.interface import Entry
-from gateway.store.sqlite_file import reader
-from gateway.store.sqlite_queries import Queries
+from gateway.service.stores import entries
 
-__all__ = ["intents", "left_out", "verify_database"]
-
-PAGE = 1000
+__all__ = ["intents", "left_out", "verify_records"]
 
 
-def verify_database(database: Path, secret: bytes | None = None) -> Report:
-    """Verify every record; with the installation secret also what is sealed.
+def verify_records(configuration: Configuration) -> Report:
+    """Verify every record, and with the installation secret also what is sealed.
 
-    Raises `ConfigurationError` if there is no such file, `StorageError` if it cannot be read.
+    Raises `ConfigurationError` if there is no store yet, `StorageError` if it cannot be read.
     """
-    verifier = Verifier(Sealer(derived_key(secret, Purpose.STORED)).open if secret else None)
-    for entry in entries(database):
-        verifier.take(entry)
-    return verifier.report()
+    sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED))
+    return verify(entries(configuration), sealer.open)
 
 
-def left_out(database: Path, checkpoint: Checkpoint) -> str | None:
+def left_out(configuration: Configuration, checkpoint: Checkpoint) -> str | None:
     """What is wrong if the store's first records are not those that a checkpoint of the log stands for.
 
     Raises `ConfigurationError`, `StorageError`.
     """
     edge = RightEdge()
-    for entry in entries(database):
+    for entry in entries(configuration):
         if edge.size == checkpoint.size:
             break
         edge.append(hash_leaf(entry.leaf))
@@ -53,10 +46,10 @@ def left_out(database: Path, checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def intents(database: Path) -> Iterator[dict[str, Any]]:
+def intents(configuration: Configuration) -> Iterator[dict[str, Any]]:
     """Every request that was about to leave, in order, with what was observed of it (None: no outcome is on record)."""
     asked: dict[str, dict[str, Any]] = {}
-    for entry in entries(database):
+    for entry in entries(configuration):
         leaf = json.loads(entry.leaf)
         if entry.kind == "intent":
             names = ("at", "partner", "connection", "operation", "verb", "attempt", "effect", "method", "url")
@@ -65,18 +58,3 @@ def intents(database: Path) -> Iterator[dict[str, Any]]:
         elif entry.kind == "outcome" and leaf.get("intent") in asked:
             asked[leaf["intent"]] |= {name: leaf.get(name) for name in ("observed", "status", "code", "verdict")}
     yield from asked.values()
-
-
-def entries(database: Path) -> Iterator[Entry]:
-    """Every record in the order of the store."""
-    if not database.is_file():
-        raise ConfigurationError(f"there is no database {database}; has a gateway run with this configuration?")
-    connection = reader(database)
-    try:
-        queries = Queries(connection)
-        page = queries.entries(0, PAGE)
-        while page:
-            yield from page
-            page = queries.entries(page[-1].position, PAGE)
-    finally:
-        connection.close()

@@ -29,7 +29,7 @@ from gateway.audit.journal import Journal
 from gateway.crypto.seal import Sealer
 from gateway.model.clock import Clock, SystemClock
 from gateway.model.ids import Identifiers
-from gateway.model.problems import ConfigurationError, StorageError
+from gateway.model.problems import StorageError
 from gateway.operations.callbacks import Callbacks
 from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
@@ -44,9 +44,9 @@ from gateway.service.derived import Purpose, derived_key
 from gateway.service.gateway import Client, Gateway
 from gateway.service.learning import KeyLearner
 from gateway.service.log import Publisher
+from gateway.service.stores import open_store
 from gateway.service.workers import Worker, Workers
-from gateway.store.interface import Recorded
-from gateway.store.sqlite import SQLiteStore
+from gateway.store.interface import Recorded, Store
 from gateway.wire.channel import Channel
 from gateway.wire.transport import Transport
 
@@ -65,7 +65,7 @@ class OpenGateway(Gateway):
     configuration: Configuration
     cursors: Sealer  # seals what platforms hold between two pages
     workers: Workers
-    log: Publisher
+    log: Publisher | None
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack  # closes what was opened, the newest first
 
@@ -75,13 +75,13 @@ class _Ground:
     """What every connection and every floor above stands on."""
 
     configuration: Configuration
-    store: SQLiteStore
+    store: Store
     journal: Journal
     sealer: Sealer
     clock: Clock
     ids: Identifiers
     process: str  # names this run in the records
-    log: Publisher
+    log: Publisher | None
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack
 
@@ -136,13 +136,12 @@ async def _ground(
     configuration: Configuration, clock: Clock, entropy: Callable[[int], bytes], stack: AsyncExitStack
 ) -> _Ground:
     failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
-    if not configuration.database.parent.is_dir():
-        what = f"the folder {configuration.database.parent} does not exist; make it, for the gateway's user alone"
-        raise ConfigurationError(configuration.places.say(("gateway", "database"), what))
-    store = await SQLiteStore.open(configuration.database, clock, failed=partial(_failed, failure))
+    store = await open_store(configuration, clock, partial(_failed, failure))
     stack.push_async_callback(store.close)
-    publisher = await Publisher.open(configuration, store)
-    stack.push_async_callback(publisher.close)
+    publisher = None
+    if configuration.audit.publish:
+        publisher = await Publisher.open(configuration, store)
+        stack.push_async_callback(publisher.close)
     ids = Identifiers(clock.now, entropy)
     sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED), entropy=entropy)
     process = ids.new("run")
@@ -270,7 +269,8 @@ async def _begin(gateway: OpenGateway) -> None:
     left = await gateway.inquirer.recover()
     if left:
         log.warning("%d operations were in the middle of a call when the last process ended; they are inquired", left)
-    gateway.workers.start(gateway.log.worker())
+    if gateway.log is not None:
+        gateway.workers.start(gateway.log.worker())
     gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
     gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)
 

@@ -20,7 +20,7 @@ from click.testing import Result
 
 from gateway.sandbox import Running, serve
 from gateway.service.load import load
-from gateway.service.offline import verify_database
+from gateway.service.offline import verify_records
 from tests.cli.conftest import Run
 from tests.cli.gateway_folder import key_of, prepare
 from tests.riverbank_simulator import RiverbankSimulator
@@ -110,7 +110,7 @@ async def test_it_serves_until_it_is_told_to_stop(
     assert missing.exit_code == 1 and "404" in missing.stderr
     assert stranger.exit_code == 1 and "LENDGATE_KEY" in stranger.stderr
     assert second.exit_code == 2 and "is open in another process" in second.stderr
-    assert verify_database(configuration.database, configuration.gateway.secret()).passed
+    assert verify_records(configuration).passed
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the system cannot limit another process")

@@ -20,7 +20,7 @@ from gateway.sandbox import Running, serve
 from gateway.service.config import Configuration
 from gateway.service.derived import Purpose, derived_key
 from gateway.service.load import parse
-from gateway.service.offline import intents, verify_database
+from gateway.service.offline import intents, verify_records
 from gateway.service.open import close, open_gateway, opened
 from tests.riverbank_simulator import RiverbankSimulator
 from tests.service.installed import RIVERBANK, installed
@@ -141,8 +141,8 @@ async def test_what_was_written_verifies_with_keys_and_offline(configuration: Co
         await gateway.engine.initiate("payment", payment("P-1"), call("k1"))
         online = await verify_store(gateway.store, Sealer(derived_key(secret, Purpose.STORED)).open)
         # Also while the gateway has the file open.
-        offline = verify_database(configuration.database, secret)
-        listed = list(intents(configuration.database))
+        offline = verify_records(configuration)
+        listed = list(intents(configuration))
 
     assert online.passed and offline.passed
     assert offline.records == online.records
