@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
+from gateway.api import shapes
 from gateway.api.context import Context
 from gateway.api.examples import EXAMPLES
 from gateway.api.handler import NoBody, Page, Route
@@ -56,6 +57,9 @@ def document(routes: Iterable[Route], pages: Iterable[Page], server: str) -> dic
             paths[page.path][method] = _public(page, method)
     for query in {route.query for route in routes}:
         schemas.pop(query.__name__, None)
+    for shape in vars(shapes).values():
+        if getattr(shape, "__module__", None) == shapes.__name__:
+            schemas.get(shape.__name__, {}).pop("additionalProperties", None)  # an answer may gain members
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gateway.model.accounts import Account, Balance, Transaction
 from gateway.model.facts import NextAction, PartnerBalance
@@ -99,7 +99,12 @@ class FieldErrorView(Model):
 
 
 class ProblemView(Model):
-    """A problem (RFC 9457). `outcome` says whether money may have moved, `retry` what is safe to do next."""
+    """A problem (RFC 9457). `outcome` says whether money may have moved, `retry` what is safe to do next.
+
+    Some kinds have members of their own, such as `verb` or `parent`; more may come.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     type: Annotated[str, Field(examples=["/problems/invalid_fields"], description="A page here that explains it")]
     title: str

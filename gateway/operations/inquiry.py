@@ -174,4 +174,6 @@ class Inquirer:
         said = Said(Meaning.UNDECLARED, Source.INQUIRY, reason=Reason(code="no_inquiry", detail=why))
         if operation.state is State.PROCESSING:
             said = replace(said, source=Source.RECOVERY)
-        return await self._apply(operation, said, work, next_inquiry_at=self._clock.now() + timedelta(minutes=5))
+        again = self._clock.now() + timedelta(minutes=5)
+        also: dict[str, Any] = {"next_inquiry_at": again} if operation.open else {}
+        return await self._apply(operation, said, work, **also)

@@ -60,6 +60,18 @@ async def test_a_consent_that_is_not_active_opens_nothing(shop: Caller) -> None:
     assert (nothing.status, nothing.kind) == (422, "invalid_fields")
 
 
+async def test_a_consent_that_the_person_withdrew_at_the_bank_opens_nothing_more(
+    shop: Caller, house: House, active: str
+) -> None:
+    house.thames.consents["TC1"] = "REVOKED"
+
+    refreshed = await shop.post(f"/v1/consents/{active}/refresh")
+    read = await shop.get("/v1/accounts", consent=active, purpose=PURPOSE)
+
+    assert (refreshed.body["state"], refreshed.body["status"]) == ("succeeded", "revoked")
+    assert (read.status, read.kind) == (422, "consent_not_active")
+
+
 async def test_a_consent_of_another_client_opens_nothing(house: House, active: str) -> None:
     answer = await house.caller("other_shop").get("/v1/accounts", consent=active, purpose=PURPOSE)
 

@@ -109,6 +109,15 @@ async def test_a_step_is_taken_after_a_person_has_acted(shop: Caller) -> None:
     assert (answer.status, answer.body["state"], answer.body["status"]) == (200, "succeeded", "active")
 
 
+async def test_a_refresh_of_what_has_ended_leaves_no_further_question(shop: Caller, house: House) -> None:
+    made = (await shop.act("/v1/payments", payment("5.13"))).body["operation"]
+
+    answer = await shop.post(f"/v1/payments/{made['id']}/refresh")
+
+    assert (answer.status, answer.body["state"]) == (200, "failed")
+    assert await house.gateway.store.next_due() is None
+
+
 async def test_there_is_no_step_where_nobody_is_waited_for(shop: Caller) -> None:
     made = (await shop.act("/v1/payments", payment())).body
 

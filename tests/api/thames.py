@@ -23,6 +23,7 @@ from gateway import (
     Adapter,
     Balance,
     Balances,
+    ByKey,
     ConsentFact,
     ConsentInitiation,
     ConsentInquiry,
@@ -60,8 +61,8 @@ from gateway import (
 )
 from gateway.sandbox import Onboarding, Simulator
 
-CODES = {"WAITING": REQUIRES_ACTION, "AUTHORISED": SUCCEEDED}
-STATUSES = {"WAITING": "pending", "AUTHORISED": "active"}
+CODES = {"WAITING": REQUIRES_ACTION, "AUTHORISED": SUCCEEDED, "REVOKED": SUCCEEDED}
+STATUSES = {"WAITING": "pending", "AUTHORISED": "active", "REVOKED": "revoked"}
 CHANNEL = Proof.CHANNEL
 
 
@@ -103,7 +104,7 @@ class Thames(
         said = reply.json()
         return str(said["status"]) if isinstance(said, dict) and "status" in said else None
 
-    @consent_terms(codes=CODES, statuses=STATUSES, proof=CHANNEL)
+    @consent_terms(codes=CODES, statuses=STATUSES, proof=CHANNEL, inquiry=(ByKey(),))
     async def create_consent(self, consent: ConsentInitiation, wire: Wire) -> ConsentFact:
         said = (await wire.ask(self._post("consents", {"key": consent.partner_key}))).json()
         page = f"{self.settings.url}/authorise?state={consent.handoff.state}&consent={said['id']}"
