@@ -1,0 +1,1 @@
+"""Honest benchmarks: each is a command with its method on top of its file."""
