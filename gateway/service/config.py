@@ -292,6 +292,11 @@ class Configuration(Model):
         return self._folder / self.gateway.database
 
     @property
+    def blockers(self) -> FilePath:
+        """The list of plugins that blocked a process and are left out."""
+        return self.database.with_name(f"{self.database.name}.blocked-plugins")
+
+    @property
     def log_directory(self) -> FilePath:
         """The transparency log's place."""
         return self._folder / self.audit.log

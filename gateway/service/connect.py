@@ -19,6 +19,7 @@ from gateway.crypto.keys import KeyRing
 from gateway.model.problems import ConfigurationError
 from gateway.service.config import Configuration, ConnectionSection
 from gateway.service.production import unpackaged
+from gateway.service.watchdog import leave_out_blockers
 from gateway.wire.transport import TLS
 
 __all__ = ["Prepared", "examine", "prepare", "refuse_unpackaged"]
@@ -38,6 +39,7 @@ class Prepared:
 def examine(configuration: Configuration) -> Mapping[str, str]:
     """The connections that would not work, with the cause. Raises `ConfigurationError` where nothing would start."""
     registry = discover(configuration.allowed_plugins)
+    leave_out_blockers(registry, configuration.blockers)
     refuse_unpackaged(configuration, registry)
     return prepare(configuration, registry)[1]
 

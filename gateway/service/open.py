@@ -45,6 +45,7 @@ from gateway.service.gateway import Client, Gateway
 from gateway.service.learning import KeyLearner
 from gateway.service.log import Publisher
 from gateway.service.stores import open_store
+from gateway.service.watchdog import Watchdog, leave_out_blockers
 from gateway.service.workers import Worker, Workers
 from gateway.store.interface import Recorded, Store
 from gateway.wire.channel import Channel
@@ -98,6 +99,7 @@ async def open_gateway(
     """
     # 1. Plugins
     registry = discover(configuration.allowed_plugins)
+    leave_out_blockers(registry, configuration.blockers)
     refuse_unpackaged(configuration, registry)
     prepared, broken = prepare(configuration, registry)
     for name, cause in broken.items():
@@ -273,6 +275,9 @@ async def _begin(gateway: OpenGateway) -> None:
         gateway.workers.start(gateway.log.worker())
     gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
     gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)
+    watchdog = Watchdog(_packages(gateway.registry), gateway.configuration.blockers)
+    watchdog.start()
+    gateway.stack.push_async_callback(watchdog.stop)
 
 
 async def _record_stop(gateway: OpenGateway) -> None:
@@ -292,6 +297,12 @@ def _running(gateway: OpenGateway) -> dict[str, Any]:
         "connections": sorted(connection.name for connection in gateway.connections),
         "broken": sorted(gateway.connections.broken),
     }
+
+
+def _packages(registry: Registry) -> dict[str, str]:
+    """Each plugin's package, by which its code is known on a stack."""
+    working = [plugin for plugin in registry.plugins.values() if plugin.broken is None]
+    return {plugin.name: str(plugin.module.__name__).partition(".")[0] for plugin in working}
 
 
 def _plugins(registry: Registry) -> dict[str, str]:
