@@ -80,7 +80,7 @@ class FileReader:
 
     def __call__(self, path: str) -> bytes | None:
         try:
-            with open(f"{self.root}/{path}", "rb") as file:
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -103,13 +103,17 @@ def scan_part(read: Read, size: int, number: int, minimum: int) -> Part:
 def _scan_bundle(part: Part, read: Read, size: int, index: int, minimum: int, parent: bytes | None) -> Row:
     """The leaf hashes of one bundle, as right as they can be known; empty if there is neither bundle nor tile."""
     wide = width(0, index, size)
-    derived, stored = _bundle_row(part, read, size, index, minimum), stored_row(part, read, 0, index, size)
+    derived, tile = _bundle_row(part, read, size, index, minimum), _stored_tile(part, read, 0, index, size)
+    # Nearly always; comparing before the tile is split saves a tenth of the time.
+    if derived is not None and tile == b"".join(derived):
+        return derived
+    stored = None if tile is None else split_tile(tile)
     path, bundle = tile_path(0, index, wide), tile_path(ENTRIES, index, wide)
     if derived is not None and stored is None and len(derived) != wide:
         detail = f"the bundle has {len(derived)} entries, not {wide}"
         part.find(LogFinding(LogFault.CHANGED, bundle, detail, index * TILE_WIDTH))
         return []
-    if derived is None or stored is None or derived == stored:
+    if derived is None or stored is None:
         return derived or stored or []
     whole = len(derived) == wide
     if wide < TILE_WIDTH:
@@ -153,6 +157,11 @@ def _bundle_row(part: Part, read: Read, size: int, index: int, minimum: int) -> 
 
 def stored_row(part: Part, read: Read, level: int, index: int, size: int) -> Row | None:
     """The hashes of a stored tile, or None and a finding."""
+    tile = _stored_tile(part, read, level, index, size)
+    return None if tile is None else split_tile(tile)
+
+
+def _stored_tile(part: Part, read: Read, level: int, index: int, size: int) -> bytes | None:
     path = tile_path(level, index, width(level, index, size))
     try:
         tile = read_tile(read, level, index, size)
@@ -161,8 +170,7 @@ def stored_row(part: Part, read: Read, level: int, index: int, size: int) -> Row
         return None
     if tile is None:
         part.find(LogFinding(LogFault.MISSING, path, "the tile is not there"))
-        return None
-    return split_tile(tile)
+    return tile
 
 
 def check_row(part: Part, read: Read, size: int, level: int, index: int, derived: Row, stored: Row | None) -> Row:
