@@ -53,7 +53,8 @@ def create_app(gateway: Gateway, *, sealer: Sealer | None = None) -> web.Applica
     for route in ROUTES:
         app.router.add_route(route.method, route.path, endpoint(route, context), expect_handler=_expect)
     for page in pages:
-        app.router.add_route(page.method, page.path, _shown(page, context), expect_handler=_expect)
+        for method in ("GET", "HEAD") if page.method == "GET" else (page.method,):
+            app.router.add_route(method, page.path, _shown(page, context), expect_handler=_expect)
     return app
 
 
@@ -164,7 +165,8 @@ async def _record(context: Context, seen: Seen, problem: Problem) -> None:
     if client is None:
         context.metrics.stranger(problem.kind)
         return
-    if seen.route.startswith("GET ") and problem.status != 403:
+    looked = seen.route.startswith("GET ") and problem.status != 403
+    if looked or problem.status == 429:  # being one too many says nothing about the call, and must cost nothing
         return
     draft = context.gateway.journal.refusal(
         client=client.name,

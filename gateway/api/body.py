@@ -68,8 +68,8 @@ async def _arriving(request: web.Request, largest: int) -> bytes:
     except TimeoutError:
         detail = f"the body did not arrive within {SECONDS_FOR_A_BODY:.0f} seconds"
         raise refused("body_too_slow", detail, retry=Retry.SAME_KEY) from None
-    except web.RequestPayloadError:
-        raise refused("malformed_request", "the body's framing is broken") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise refused("malformed_request", "the body broke off, or its framing is broken") from None
     return bytes(raw)
 
 

@@ -113,7 +113,7 @@ class Caller:
             method, f"{self._house.url}{path}", headers=headers, **arguments
         ) as answer:
             text = await answer.text()
-            is_json = "json" in answer.headers.get("Content-Type", "")
+            is_json = bool(text) and "json" in answer.headers.get("Content-Type", "")
             return Reply(answer.status, answer.headers, json.loads(text) if is_json else None, text)
 
     async def get(self, path: str, **query: str) -> Reply:

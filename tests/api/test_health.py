@@ -18,6 +18,12 @@ async def test_the_process_lives(shop: Caller) -> None:
     assert (answer.status, answer.body) == (200, {"status": "ok", "mode": "sandbox"})
 
 
+async def test_a_balancer_may_ask_by_head(shop: Caller) -> None:
+    answer = await shop.send("HEAD", "/healthz")
+
+    assert (answer.status, answer.text) == (200, "")
+
+
 async def test_it_is_ready_when_the_store_answers(shop: Caller) -> None:
     answer = await shop.get("/readyz")
 

@@ -112,6 +112,30 @@ async def test_a_body_that_does_not_come_is_cut_off(house: House) -> None:
     assert house.sent() == []
 
 
+async def test_a_client_who_leaves_in_the_middle_of_a_body_is_no_failure_of_ours(
+    house: House, shop: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = urlsplit(house.url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(head("Content-Length: 500") + b'{"a":')
+    await writer.drain()
+    await asyncio.sleep(SLOW / 10)
+    writer.close()
+
+    await asyncio.sleep(SLOW / 3)
+
+    assert (await shop.get("/healthz")).status == 200
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}0\r\n\r\n", b"-2\r\n{}\r\n0\r\n\r\n"])
+async def test_broken_chunks_are_refused(house: House, chunks: bytes) -> None:
+    answer = await raw(house, head("Transfer-Encoding: chunked") + chunks)
+
+    assert b" 400 " in answer[:16]
+    assert house.sent() == []
+
+
 async def test_a_body_in_pieces_is_one_body(house: House) -> None:
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 

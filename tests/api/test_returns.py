@@ -58,6 +58,14 @@ async def test_a_person_who_authorised_is_taken_on_to_the_shop(shop: Caller) -> 
     assert (await shop.get(f"/v1/consents/{made['id']}")).body["status"] == "active"
 
 
+async def test_the_shops_address_is_written_as_a_header_can_carry_it(shop: Caller) -> None:
+    made, state = await asked(shop, return_url="https://shop.example/回?a=%41\x00#top")
+
+    answer = await back(shop, f"?state={state}")
+
+    assert answer.headers["Location"] == f"https://shop.example/%E5%9B%9E?a=%41%00&operation={made['id']}#top"
+
+
 async def test_a_fragment_counts_as_much_as_a_query(shop: Caller) -> None:
     made, state = await asked(shop)
 

@@ -13,7 +13,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
 
@@ -29,6 +29,9 @@ __all__ = ["PAGES"]
 LARGEST_RETURN: Final = 32 * 1024
 
 MOST_PARAMETERS: Final = 64
+
+URL_CHARACTERS: Final = "%:/?#[]@!$&'()*+,;=-._~"
+"""What stands in a URL as it is (RFC 3986 section 2); anything else is percent-encoded."""
 
 SCRIPT: Final = (
     'var f=document.forms[0];f.elements["query"].value=location.search;'
@@ -111,7 +114,7 @@ def _parameters(body: bytes) -> Mapping[str, str]:
 def _with_operation(url: str, id: str) -> str:
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, urlencode({"operation": id}))))
-    return urlunsplit(parts._replace(query=query))
+    return quote(urlunsplit(parts._replace(query=query)), safe=URL_CHARACTERS)
 
 
 def _page(html: str, status: int = 200) -> web.Response:
