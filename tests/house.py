@@ -54,6 +54,7 @@ class House:
     callbacks: Callbacks
     connection: Connection
     running: Running[RiverbankSimulator]
+    journal: Journal
     counter: int = 0
 
     async def bank_closes(self) -> None:
@@ -170,7 +171,7 @@ def build(running: Running[RiverbankSimulator], store: SQLiteStore, clock: Clock
     )
     inquirer = Inquirer(store, connections, door, runner, clock, f"worker-{os.getpid()}")
     callbacks = Callbacks(store, connections, door, journal, clock, ids, sealer.seal)
-    return House(running.simulator, store, engine, door, inquirer, callbacks, connection, running)
+    return House(running.simulator, store, engine, door, inquirer, callbacks, connection, running, journal)
 
 
 def connect(

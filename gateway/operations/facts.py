@@ -96,7 +96,8 @@ def decide(operation: Operation, said: Said, terms: Terms, now: datetime, horizo
     inquiries = 0 if state != operation.state else operation.inquiries + (said.source is Source.INQUIRY)
     due = _next_inquiry(state, inquiries, said, terms, now)
     # 6. What is new?
-    items, raised = _raise(operation.attention, attention, said, now)
+    standing = () if said.source is Source.PERSON else operation.attention  # a recorded act clears it
+    items, raised = _raise(standing, attention, said, now)
     changed = state != operation.state
     status_changed = learnt.get("status", operation.status) != operation.status
     events = _events(operation, state, changed or status_changed, raised, said)
@@ -157,6 +158,8 @@ def _weigh(
     operation: Operation, said: Said, terms: Terms, now: datetime
 ) -> tuple[State, Attention | None, Reason | None]:
     meaning, standing = said.meaning, operation.state
+    if said.source is Source.PERSON and meaning in (Meaning.SUCCEEDED, Meaning.FAILED):
+        return State(meaning.value), None, said.reason
     doubt = said.in_doubt or (operation.may_have_acted and said.source is not Source.REPLY)
     if standing in FINAL and meaning in ABOUT_THE_REQUEST | DOUBTS.keys() | {Meaning.NOT_FOUND}:
         return standing, None, operation.reason
