@@ -28,7 +28,8 @@ from gateway.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoin
 from gateway.audit.directory import PUBLIC_KEY, Directory
 from gateway.audit.head import Head, Heads
 from gateway.audit.note import InvalidNote, Signer
-from gateway.audit.tiles import Edge, MissingTile, filled
+from gateway.audit.tiles import Edge, MissingTile, TileReader, filled
+from gateway.audit.tree import hash_leaf
 from gateway.model.clock import Clock
 from gateway.model.problems import StorageError
 from gateway.store.interface import Entry
@@ -82,6 +83,14 @@ class Sequencer:
         # One thread: disk work that outlives a cancelled round is done before that of the next begins.
         self._thread = ThreadPoolExecutor(1, "sequencer")
         self._state: tuple[Head, Edge] | None = None
+        self._gap: int | None = None
+
+    @property
+    def gap(self) -> int | None:
+        """A position that the store lacks while it holds later ones. Nothing behind it enters the log: if it stays, a
+        record was removed, and somebody has to look.
+        """
+        return self._gap
 
     async def open(self) -> Head:
         """Become the writer of the directory and finish what an earlier one began; gives the head.
@@ -89,8 +98,8 @@ class Sequencer:
         Raises `StorageError` if another process is the writer, or if head, directory and store contradict each other.
         """
         await self._work(self._directory.lock)
-        await self._work(self._directory.replace, PUBLIC_KEY, f"{self._signer.key}\n".encode())
         self._state = await self._recover()
+        await self._work(self._directory.replace, PUBLIC_KEY, f"{self._signer.key}\n".encode())
         return self._state[0]
 
     async def close(self) -> None:
@@ -143,6 +152,8 @@ class Sequencer:
             if not await self._heads.swap_head(None, head):
                 return await self._recover()
         published, edge = await self._work(self._load, head)
+        if published:
+            await self._compare_last(head.position_at(published), published)
         while edge.size < head.size:
             leaves = await self._behind(head.position_at(edge.size), min(self._most, head.size - edge.size))
             if not leaves:
@@ -155,14 +166,29 @@ class Sequencer:
         await self._work(self._finish, published, head, edge)
         return head, edge
 
+    async def _compare_last(self, position: int, size: int) -> None:
+        """The last record of the published log has to stand in the store, where it stood when it was taken.
+
+        Otherwise the store was put back, and gives the positions that the log has passed to other records.
+        """
+        expected = await self._work(TileReader(self._directory.read, size), 0, size - 1)
+        page = await self._store.entries(after=position - 1, limit=1)
+        if not page or page[0].position != position or hash_leaf(page[0].leaf) != expected:
+            raise StorageError(
+                f"the log's last record is at the position {position}, and the store holds none or another one there: "
+                "it was put back or cut. Restore it, or close this log and begin another one"
+            )
+
     async def _behind(self, position: int, most: int) -> list[bytes]:
         """Leaves from the store; up to the first gap, which is a commit that cannot be seen yet, or a removal."""
         leaves: list[bytes] = []
+        self._gap = None
         while len(leaves) < most:
             limit = min(PAGE, most - len(leaves))
             page = await self._store.entries(after=position + len(leaves), limit=limit)
             for entry in page:
                 if entry.position != position + len(leaves) + 1:
+                    self._gap = position + len(leaves) + 1
                     return leaves
                 leaves.append(entry.leaf)
             if len(page) < limit:
