@@ -100,7 +100,6 @@ class Sender:
 
     def __init__(
         self,
-        *,
         connection: str,
         partner: str,
         keys: Keys,

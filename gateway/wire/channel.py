@@ -107,26 +107,8 @@ class Channel:
         """Put a channel together. `secrets` reveals a configured secret by name; `chance` draws from [0, 1)."""
         budget = budget or Budget()
         repeater = Repeater(pace or Pace(), budget, clock, chance)
-        sender = Sender(
-            connection=connection,
-            partner=partner,
-            keys=keys,
-            transport=transport,
-            journal=journal,
-            clock=clock,
-            ids=ids,
-            learn_keys=learn_keys,
-        )
-        tokens = Tokens(
-            connection=connection,
-            store=store,
-            sealer=sealer,
-            sender=sender,
-            repeater=repeater,
-            clock=clock,
-            ids=ids,
-            secrets=secrets,
-        )
+        sender = Sender(connection, partner, keys, transport, journal, clock, ids, learn_keys)
+        tokens = Tokens(connection, store, sealer, sender, repeater, clock, ids, secrets)
         return cls(
             connection=connection,
             scheme=scheme,

@@ -65,7 +65,6 @@ class Tokens:
 
     def __init__(
         self,
-        *,
         connection: str,
         store: Store,
         sealer: Sealer,

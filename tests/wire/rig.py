@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from gateway.store.sqlite import SQLiteStore
 from gateway.store.work import Work
 from gateway.testing.clock import ManualClock
 from gateway.wire.channel import Channel
-from gateway.wire.exchange import Conduct, Exchange
+from gateway.wire.exchange import Attempt, Conduct, Exchange
 from gateway.wire.retry import Repeat
 from gateway.wire.transport import Transport
 from tests.riverbank import BodyHMAC, signature
@@ -152,3 +152,8 @@ def said(code: str, status: int = 200, **headers: str) -> Behaviour:
 def unsigned(status: int = 502, body: bytes = b"<html>Bad gateway</html>", **headers: str) -> Behaviour:
     """A reply that something in between made."""
     return answer(body, status, **headers)
+
+
+def names(attempts: Sequence[Attempt]) -> list[str]:
+    """What was observed, attempt by attempt."""
+    return [attempt.observed.name for attempt in attempts]
