@@ -33,6 +33,8 @@ class AsWritten:
     def __repr__(self) -> str:
         if isinstance(self.value, str):
             return self.value
+        if isinstance(self.value, frozenset):
+            return f"frozenset({{{', '.join(sorted(map(repr, self.value)))}}})"
         return re.sub(r" at 0x[0-9a-f]+", "", inspect.formatannotation(self.value))
 
 

@@ -104,10 +104,11 @@ class SQLiteStore:
         self._ended = True
         self._hand_over()
         self._closed = self._closed or "the store is closed"
-        await asyncio.to_thread(self._writer.stop)
+        # The writer's connection closes last: then SQLite folds the write-ahead log into the file and removes it.
         await asyncio.to_thread(self._scans.shutdown)
         self._point.close()
         self._scanning.close()
+        await asyncio.to_thread(self._writer.stop)
         self._lock.release()
 
     # Writing
