@@ -28,7 +28,29 @@ def canonical_json(value: object) -> bytes:
     Takes str, int, bool, None, lists, tuples, and mappings with names of type str. Raises `TypeError` for any other
     type and `ValueError` for an integer beyond ±(2^53 - 1) or text that is no Unicode.
     """
-    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    if _plain(value):
+        return _SORTING.encode(value).encode()
+    return _ENCODER.encode(_ordered(value)).encode()
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
+_SORTING: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, sort_keys=True)
+"""Sorts by code points, which is the order of UTF-16 code units too as long as all names are ASCII."""
+
+
+def _plain(value: object) -> bool:
+    """Whether `value` is made of the commonest types alone, with names in ASCII: then the encoder may sort them."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -LARGEST_INTEGER <= value <= LARGEST_INTEGER  # type: ignore[operator]  # it is an integer
+    if kind is dict:
+        for name, member in value.items():  # type: ignore[attr-defined]  # it is a dictionary
+            if type(name) is not str or not name.isascii() or not (type(member) is str or _plain(member)):
+                return False
+        return True
+    return False
 
 
 def _ordered(value: object) -> object:

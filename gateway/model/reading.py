@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -23,7 +23,7 @@ class Message:
     def json(self) -> Any:
         """The body as JSON. Raises `NotUnderstood` for anything else, also for a repeated member or NaN."""
         try:
-            return json.loads(self.body, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
+            return _DECODER.decode(self.body.decode(json.detect_encoding(self.body), "surrogatepass"))
         except (ValueError, RecursionError) as wrong:
             kind = type(wrong).__name__
             raise NotUnderstood(
@@ -55,3 +55,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member occurs twice in one object")
     return members
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)

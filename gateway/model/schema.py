@@ -8,7 +8,7 @@ Rules
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
@@ -38,7 +38,14 @@ SECRET: Final = _Mark("SECRET")
 
 def marked(model: type[BaseModel], mark: Any) -> frozenset[str]:
     """The names of the fields of `model` that carry `mark`."""
-    return frozenset(name for name, field in model.model_fields.items() if mark in field.metadata)
+    return frozenset(
+        name for name, field in model.model_fields.items() if mark in field.metadata or _carries(field.annotation, mark)
+    )
+
+
+def _carries(annotation: Any, mark: Any) -> bool:
+    """Whether the mark stands anywhere inside, as in `Annotated[str, SECRET] | None`."""
+    return any(inner is mark or _carries(inner, mark) for inner in get_args(annotation))
 
 
 def _printable(text: str) -> str:

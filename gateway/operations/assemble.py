@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +81,13 @@ def handoff_of(operation: Operation) -> Handoff:
 
 def stored(handoff: Handoff) -> Mapping[str, str]:
     """A handoff as it rests with the operation."""
-    return asdict(handoff)
+    return {
+        "state": handoff.state,
+        "nonce": handoff.nonce,
+        "code_verifier": handoff.code_verifier,
+        "return_url": handoff.return_url,
+        "callback_url": handoff.callback_url,
+    }
 
 
 def known(operation: Operation, adapter: Adapter[Any]) -> Known:

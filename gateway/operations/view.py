@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
 
 from gateway.model.initiations import New
 from gateway.model.schema import SECRET, marked
@@ -42,21 +47,33 @@ def public(operation: Operation) -> dict[str, Any]:
         "created_at": _time(operation.created_at),
         "updated_at": _time(operation.updated_at),
     }
-    return {name: value for name, value in shown.items() if value not in (None, {}, [])}
+    return {name: value for name, value in shown.items() if value or value == 0 or value == ""}
 
 
 def storable(body: New) -> dict[str, Any]:
     """A call's body as it may rest in the store: without what is marked secret, at any depth."""
-    return _without_secrets(body)
+    return body.model_dump(mode="json", exclude_none=True, exclude=secrets_of(type(body)))
 
 
-def _without_secrets(model: Any) -> dict[str, Any]:
-    kept: dict[str, Any] = model.model_dump(mode="json", exclude_none=True, exclude=set(marked(type(model), SECRET)))
-    for name in kept:
-        value = getattr(model, name)
-        if hasattr(value, "model_fields_set"):
-            kept[name] = _without_secrets(value)
-    return kept
+@cache
+def secrets_of(model: type[BaseModel]) -> dict[str, Any] | None:
+    """Where a model and those inside it hold what is marked secret, as pydantic's `exclude` takes it; None: nowhere."""
+    found: dict[str, Any] = dict.fromkeys(marked(model, SECRET), True)
+    for name, field in model.model_fields.items():
+        for inner, several in _models_in(field.annotation):
+            secret = secrets_of(inner)
+            if secret is not None and name not in found:
+                found[name] = {"__all__": secret} if several else secret
+    return found or None
+
+
+def _models_in(annotation: Any, several: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The models that an annotation names, and whether each stands in a collection."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, several
+    collection = get_origin(annotation) not in (None, Annotated, Union, UnionType)
+    for inner in get_args(annotation):
+        yield from _models_in(inner, several or collection)
 
 
 def _quantities(operation: Operation) -> dict[str, Any]:
