@@ -33,9 +33,14 @@ class AsWritten:
     def __repr__(self) -> str:
         if isinstance(self.value, str):
             return self.value
-        if isinstance(self.value, frozenset):
-            return f"frozenset({{{', '.join(sorted(map(repr, self.value)))}}})"
         return re.sub(r" at 0x[0-9a-f]+", "", inspect.formatannotation(self.value))
+
+
+def written(default: object) -> str:
+    """A default as text; the order of a set changes from run to run, so it is sorted."""
+    if isinstance(default, frozenset) and default:
+        return f"frozenset({{{', '.join(sorted(map(repr, default)))}}})"
+    return repr(default)
 
 
 def public_api() -> list[str]:
@@ -82,7 +87,7 @@ def default_of(owner: type, field: str) -> str:
     if callable(found.default_factory):
         return " = (made for each)"
     absent = (MISSING, PydanticUndefined)
-    return "" if found.default in absent else f" = {AsWritten(repr(found.default))!r}"
+    return "" if found.default in absent else f" = {AsWritten(written(found.default))!r}"
 
 
 def is_written(owner: type, function: Any) -> bool:
@@ -97,7 +102,7 @@ def signature(function: Any) -> str:
     parameters = [
         parameter.replace(
             annotation=parameter.empty if parameter.annotation is parameter.empty else AsWritten(parameter.annotation),
-            default=parameter.empty if parameter.default is parameter.empty else AsWritten(repr(parameter.default)),
+            default=parameter.empty if parameter.default is parameter.empty else AsWritten(written(parameter.default)),
         )
         for parameter in found.parameters.values()
     ]
