@@ -230,6 +230,16 @@ _REFUSED: Final = (
     ),
 )
 
+_BY_HAND: Final = (
+    ProblemKind(
+        "nothing_to_settle",
+        409,
+        "It stands so already",
+        "The operation is in the state that it was to be settled in.",
+        "Read the operation.",
+    ),
+)
+
 _NOT_NOW: Final = (
     ProblemKind(
         "overloaded",
@@ -300,6 +310,6 @@ _HAPPENED: Final = (
 )
 
 PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
-    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_NOT_NOW, *_HAPPENED)
+    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_BY_HAND, *_NOT_NOW, *_HAPPENED)
 }
 """Name to kind, in the order in which a reader meets them."""

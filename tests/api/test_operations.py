@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gateway.api.shapes import OperationPage, OperationView, Timeline
+from gateway.sandbox import Point
 from tests.api.house import Caller, House, consent, payment
 
 
@@ -107,6 +108,34 @@ async def test_a_step_is_taken_after_a_person_has_acted(shop: Caller) -> None:
 
     assert parse_qs(page.query)["consent"] == [made["partner_references"]["thames_id"]]
     assert (answer.status, answer.body["state"], answer.body["status"]) == (200, "succeeded", "active")
+
+
+async def test_an_operator_settles_doubt_with_reason_and_evidence(house: House, shop: Caller) -> None:
+    house.riverbank.faults.arm(Point.TAMPER, "POST payments", times=9)
+    made = (await shop.act("/v1/payments", payment())).body
+    word = {"state": "failed", "reason": "not on the statement", "evidence": "statement 2026-03-02"}
+    path = f"/v1/operations/{made['id']}/settle"
+
+    settled = await house.caller("operator").send("POST", path, json=word)
+    again = await house.caller("operator").send("POST", path, json=word)
+
+    assert (settled.status, settled.body["state"]) == (200, "failed")
+    assert (again.status, again.kind) == (409, "nothing_to_settle")
+    records = (await shop.get(f"/v1/operations/{made['id']}/timeline")).body["records"]
+    act = next(one["record"] for one in records if one["kind"] == "act")
+    assert (act["actor"].partition("/")[0], act["evidence"]) == ("operator", "statement 2026-03-02")
+
+
+async def test_nobody_else_settles_and_nobody_without_evidence(house: House, shop: Caller) -> None:
+    made = (await shop.act("/v1/payments", payment("5.17"))).body
+    path, word = f"/v1/operations/{made['id']}/settle", {"state": "succeeded", "reason": "seen", "evidence": "mail"}
+
+    answers = [await house.caller(name).send("POST", path, json=word) for name in ("shop", "auditor")]
+    bare = await house.caller("operator").send("POST", path, json={**word, "evidence": " "})
+
+    assert [answer.status for answer in answers] == [403, 403]
+    assert (bare.status, bare.body["errors"][0]["path"]) == (422, "evidence")
+    assert (await shop.get(f"/v1/payments/{made['id']}")).body["state"] == "processing"
 
 
 async def test_a_refresh_of_what_has_ended_leaves_no_further_question(shop: Caller, house: House) -> None:

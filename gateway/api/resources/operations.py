@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -14,8 +14,9 @@ from gateway.api.handler import Answer, Inbound, NoBody, Route
 from gateway.api.problems import running, wrong_parameter
 from gateway.api.query import NoQuery
 from gateway.api.shapes import OperationPage, OperationView, Timeline
-from gateway.model.schema import Model, Reference
+from gateway.model.schema import Line, Model, Reference
 from gateway.model.states import State
+from gateway.operations.desk import Desk, Settlement
 from gateway.operations.view import public
 from gateway.store.interface import Entry
 from gateway.store.operation import Kind
@@ -101,6 +102,24 @@ async def proceed(call: Inbound[NoBody, NoQuery]) -> Answer:
     return shown(await within(call, operation, engine.own(returns.proceed(operation))))
 
 
+class Settling(Model):
+    """A person's word about what became of an operation. Reason and evidence are kept for ever; name no customer."""
+
+    state: Literal["succeeded", "failed"]
+    reason: Annotated[Line, StringConstraints(min_length=1)]
+    evidence: Annotated[Line, StringConstraints(min_length=1), Field(examples=["Statement 2026-03-02, line 14"])]
+
+
+async def settle(call: Inbound[Settling, NoQuery]) -> Answer:
+    """Settle by hand what nobody can be asked about. The actor is the authenticated key."""
+    operation = await found(call)
+    if still_running(operation):
+        raise running(operation)
+    word, gateway = call.body, call.gateway
+    settlement = Settlement(word.state, word.reason, word.evidence, call.client.actor)
+    return shown(await Desk(gateway.store, gateway.door, gateway.journal).settle(operation.id, settlement))
+
+
 ROUTES: Final = (
     Route(
         "GET",
@@ -135,5 +154,17 @@ ROUTES: Final = (
         waits=True,
         problems=("no_step", "call_in_progress"),
         description="For steps that end without a browser's return, such as a confirmation in an app.",
+    ),
+    Route(
+        "POST",
+        "/v1/operations/{id}/settle",
+        "Settle an operation by hand",
+        settle,
+        TAG,
+        {200: OperationView},
+        frozenset({"operator"}),
+        body=Settling,
+        problems=("nothing_to_settle", "call_in_progress"),
+        description="For doubt that no inquiry ends. Recorded with the key that did it, the reason and the evidence.",
     ),
 )
