@@ -19,6 +19,7 @@ __all__ = ["derive_partner_key"]
 
 SECRET_BYTES_AT_LEAST: Final = 32
 LENGTHS: Final = range(16, 65)  # characters
+IN_ONE_DIGEST: Final = 51  # whole characters of five bits; those behind come from a second digest
 
 
 def derive_partner_key(secret: bytes, client: str, connection: str, kind: str, reference: str, form: KeyForm) -> str:
@@ -37,6 +38,7 @@ def derive_partner_key(secret: bytes, client: str, connection: str, kind: str, r
     if form.alphabet == "digits":
         smallest = 10 ** (form.length - 1)
         return str(smallest + int.from_bytes(first, "big") % (9 * smallest))
-    # One digest gives 52 characters; the rest comes from a second one.
+    if form.length <= IN_ONE_DIGEST:
+        return base64.b32encode(first).decode()[: form.length]
     second = hmac.digest(secret, first + message, "sha256")
     return base64.b32encode(first + second).decode()[: form.length]

@@ -10,13 +10,13 @@ Rules
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.model.ids import entropy
 from gateway.model.problems import ConfigurationError, NotProven
 
 __all__ = ["OVERHEAD_BYTES", "Sealer"]
@@ -35,7 +35,7 @@ class Sealer:
     __slots__ = ("_entropy", "_keys", "_prefix")
 
     def __init__(
-        self, key: bytes, *, retired: Sequence[bytes] = (), entropy: Callable[[int], bytes] = os.urandom
+        self, key: bytes, *, retired: Sequence[bytes] = (), entropy: Callable[[int], bytes] = entropy
     ) -> None:
         if any(len(one) != KEY_BYTES for one in (key, *retired)):
             raise ConfigurationError(f"a sealing key has {KEY_BYTES} bytes; create one with `lendgate keys`")

@@ -29,6 +29,7 @@ __all__ = ["Door"]
 
 log = logging.getLogger(__name__)
 TRIES = 20
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Door:
@@ -132,8 +133,7 @@ class Door:
         }
         if name == "drift":
             document["undeclared_code"] = said.fact.code if said.fact else None
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return EventStaged(self._ids.new("evt"), new.client, new.id, kind, at, text)
+        return EventStaged(self._ids.new("evt"), new.client, new.id, kind, at, ENCODER.encode(document))
 
     async def _follow_up(self, change: Change) -> None:
         """A cancellation that succeeded is proof about its parent."""

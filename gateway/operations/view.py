@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from gateway.model.initiations import New
+from gateway.model.money import MINOR_UNITS
 from gateway.model.schema import SECRET, marked
 from gateway.store.operation import Operation
 
@@ -79,12 +81,16 @@ def _models_in(annotation: Any, several: bool = False) -> Iterator[tuple[type[Ba
 def _quantities(operation: Operation) -> dict[str, Any]:
     if operation.reservable is None or operation.amount is None:
         return {}
-    money = type(operation.amount)
     currency = operation.amount.currency
     return {
-        "captured": _json(money.from_minor(operation.reservable, currency)),
-        "refunds_reserved": _json(money.from_minor(operation.reserved, currency)),
+        "captured": _minor(operation.reservable, currency),
+        "refunds_reserved": _minor(operation.reserved, currency),
     }
+
+
+def _minor(units: int, currency: str) -> dict[str, str]:
+    """The JSON of `Money.from_minor`, without making one."""
+    return {"amount": str(Decimal(units).scaleb(-MINOR_UNITS[currency])), "currency": currency}
 
 
 def _json(value: Any) -> Any:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import platform
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +27,7 @@ from gateway.adapters.registry import Registry, discover
 from gateway.audit.journal import Journal
 from gateway.crypto.seal import Sealer
 from gateway.model.clock import Clock, SystemClock
-from gateway.model.ids import Identifiers
+from gateway.model.ids import Identifiers, entropy
 from gateway.model.problems import StorageError
 from gateway.operations.callbacks import Callbacks
 from gateway.operations.connections import Connection, Connections
@@ -91,7 +90,7 @@ async def open_gateway(
     configuration: Configuration,
     *,
     clock: Clock | None = None,
-    entropy: Callable[[int], bytes] = os.urandom,
+    entropy: Callable[[int], bytes] = entropy,
 ) -> OpenGateway:
     """Open everything. Raises `ConfigurationError` and `StorageError`; then nothing stays open.
 
