@@ -38,9 +38,11 @@ class AsWritten:
 
 def written(default: object) -> str:
     """A default as text; the order of a set changes from run to run, so it is sorted."""
-    if isinstance(default, frozenset) and default:
-        return f"frozenset({{{', '.join(sorted(map(repr, default)))}}})"
-    return repr(default)
+
+    def ordered(found: re.Match[str]) -> str:
+        return f"frozenset({{{', '.join(sorted(found[1].split(', ')))}}})"
+
+    return re.sub(r"frozenset\(\{([^}]*)\}\)", ordered, repr(default))
 
 
 def public_api() -> list[str]:
