@@ -1,4 +1,4 @@
-"""The gateway's HTTP API as commands call it: a handful of GETs with a key, over the standard library."""
+"""The gateway's HTTP API as commands call it: a handful of calls with a key, over the standard library."""
 
 from __future__ import annotations
 
@@ -30,13 +30,22 @@ class API:
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         """The JSON at `path`. Raises `APIError`."""
-        from urllib.error import HTTPError, URLError
         from urllib.parse import urlencode
+
+        return self._call("GET", f"{path}?{urlencode(parameters)}" if parameters else path, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a POST of `body` answers. Raises `APIError`."""
+        return self._call("POST", path, json.dumps(body).encode())
+
+    def _call(self, method: str, path: str, body: bytes | None) -> Any:
+        from urllib.error import HTTPError, URLError
         from urllib.request import Request, urlopen
 
-        query = f"?{urlencode(parameters)}" if parameters else ""
         headers = {"Authorization": f"Bearer {self.key}", "Accept": "application/json"}
-        request = Request(f"{self.url.rstrip('/')}{path}{query}", headers=headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = Request(f"{self.url.rstrip('/')}{path}", data=body, headers=headers, method=method)
         try:
             with urlopen(request, timeout=30) as answer:
                 return json.load(answer)

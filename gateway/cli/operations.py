@@ -1,4 +1,4 @@
-"""`lendgate operations …`: what an operator asks first: what is in doubt, and what became of this one."""
+"""`lendgate operations …`: what is in doubt, what became of this one, and a person's word where nobody else can say."""
 
 from __future__ import annotations
 
@@ -63,6 +63,18 @@ def timeline(api: API, id: str) -> None:
     table(["no.", "at", "kind", "what", "hash"], rows)
 
 
+@operations.command()
+@click.argument("id")
+@click.option("--as", "state", type=click.Choice(["succeeded", "failed"]), required=True, help="What became of it.")
+@click.option("--reason", required=True, help="Why that is known. It is kept for ever: name no customer in it.")
+@click.option("--evidence", required=True, help="Where the evidence lies, such as a line of the bank's statement.")
+@api_options
+def settle(api: API, id: str, state: str, reason: str, evidence: str) -> None:
+    """Settle by hand what nobody can be asked about any more. The act is on record under your key."""
+    found = api.post(f"/v1/operations/{id}/settle", {"state": state, "reason": reason, "evidence": evidence})
+    click.echo(f"{found['id']} is {found['state']} now, on your word.")
+
+
 def _what(record: Mapping[str, Any]) -> str:
     """What a record says, in a line."""
     names = ("verb", "attempt", "method", "url", "observed", "status", "code", "verdict", "before", "after", "source")
@@ -91,7 +103,7 @@ def _advice(found: Mapping[str, Any]) -> str:
         asked = (
             f"the partner is asked again at {found['next_inquiry_at']}"
             if found.get("next_inquiry_at")
-            else ("nobody can be asked any more: settle it with the partner's own word")
+            else (f"nobody can be asked any more: `lendgate operations settle {found['id']} --as …`")
         )
         return f"It may or may not have happened; {asked}. Do not repeat it under another reference meanwhile."
     if found["state"] == "requires_action":

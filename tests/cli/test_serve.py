@@ -95,6 +95,9 @@ async def test_it_serves_until_it_is_told_to_stop(
         shown: Result = await asyncio.to_thread(run, "operations", "show", paid["id"])
         document: Result = await asyncio.to_thread(run, "operations", "show", doubtful["id"], "--json")
         records: Result = await asyncio.to_thread(run, "operations", "timeline", doubtful["id"])
+        word = ("--as", "succeeded", "--reason", "seen on the statement", "--evidence", "statement 7, line 3")
+        settled: Result = await asyncio.to_thread(run, "operations", "settle", doubtful["id"], *word)
+        again: Result = await asyncio.to_thread(run, "operations", "settle", doubtful["id"], *word)
         missing: Result = await asyncio.to_thread(run, "operations", "show", "pay_nowhere")
         stranger: Result = await asyncio.to_thread(run, "operations", "list", "--url", url, "--key", "lg_sandbox_wrong")
         second: Result = await asyncio.to_thread(run, "serve")
@@ -107,6 +110,8 @@ async def test_it_serves_until_it_is_told_to_stop(
     assert "It has ended." in shown.stdout and "10.00 CNY" in shown.stdout
     assert json.loads(document.stdout)["id"] == doubtful["id"]
     assert records.stdout.count("observed silence") >= 3
+    assert "succeeded now, on your word" in settled.stdout
+    assert again.exit_code == 1 and "409" in again.stderr
     assert missing.exit_code == 1 and "404" in missing.stderr
     assert stranger.exit_code == 1 and "LENDGATE_KEY" in stranger.stderr
     assert second.exit_code == 2 and "is open in another process" in second.stderr
