@@ -35,6 +35,20 @@ def postgres_server() -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that the test may kill."""
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def dsn(postgres_server: PostgresServer) -> str:
+    """The URL of an empty PostgreSQL schema."""
+    return await postgres_server.schema()
+
+
 @pytest.fixture(params=sorted(BACK_ENDS))
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     opened = await BACK_ENDS[request.param](request)  # type: ignore[misc] # each back end opens asynchronously

