@@ -26,16 +26,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.machine import cores, cpu_name, fsync_milliseconds  # noqa: E402 - found by the line above
-from gateway.audit.checkpoint import Checkpoint, sign_checkpoint  # noqa: E402 - as above
-from gateway.audit.directory import Directory, FileReader, OperatingSystem  # noqa: E402 - as above
-from gateway.audit.head import HeadFile  # noqa: E402 - as above
-from gateway.audit.note import Signer, VerifierKey  # noqa: E402 - as above
-from gateway.audit.sequencer import Sequencer  # noqa: E402 - as above
-from gateway.audit.tiles import Edge  # noqa: E402 - as above
-from gateway.audit.tlog_verify import verify_log  # noqa: E402 - as above
-from gateway.model.clock import SystemClock  # noqa: E402 - as above
-from tests.audit.logs import Records, a_signer, an_entry  # noqa: E402 - as above
+from bench.machine import cores, cpu_name, fsync_milliseconds
+from gateway.audit.checkpoint import Checkpoint, sign_checkpoint
+from gateway.audit.directory import Directory, FileReader, OperatingSystem
+from gateway.audit.head import HeadFile
+from gateway.audit.note import Signer, VerifierKey
+from gateway.audit.sequencer import Sequencer
+from gateway.audit.tiles import Edge
+from gateway.audit.tlog_verify import verify_log
+from gateway.model.clock import SystemClock
+from tests.audit.logs import Records, a_signer, an_entry
 
 LEAF_BYTES = 300
 SIZES = (10_000, 100_000, 1_000_000, 2_000_000)

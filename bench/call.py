@@ -38,11 +38,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cryptography.hazmat.primitives import hashes  # noqa: E402 - the root must be importable before
-from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
-from bench import machine, targets  # noqa: E402
-from bench.loop import loop_name  # noqa: E402
+from bench import machine, targets
+from bench.loop import loop_name
 
 SETTLE_SECONDS = 0.8
 """After a round, until its CPU is read: what a target does behind its answers takes less."""
