@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from gateway.model.problems import GatewayError
 from gateway.store.operation import Operation
+from gateway.store.webhooks import WebhookRow, Webhooks
 
 __all__ = [
     "CallbackSettled",
@@ -211,6 +212,7 @@ Row = (
     | CallbackSettled
     | TokenKept
     | TokenDropped
+    | WebhookRow
 )
 
 
@@ -219,7 +221,7 @@ class Taken(GatewayError):
 
     def __init__(
         self,
-        what: Literal["key", "reference", "partner_key", "sibling", "reservation", "callback", "operation"],
+        what: Literal["key", "reference", "partner_key", "sibling", "reservation", "callback", "operation", "endpoint"],
         operation: str | None = None,
         fingerprint: str | None = None,
     ) -> None:
@@ -291,7 +293,7 @@ class StoredCallback:
     verdict: str | None
 
 
-class Store(Protocol):
+class Store(Webhooks, Protocol):
     """What both back ends offer; one set of conformance tests runs over them."""
 
     async def commit(self, rows: Sequence[Row]) -> None:

@@ -20,13 +20,14 @@ import asyncpg
 
 from gateway.model.clock import Clock
 from gateway.model.problems import ConfigurationError, StorageError
-from gateway.store import postgres_leases
+from gateway.store import postgres_leases, postgres_webhooks
 from gateway.store.interface import Claimed, Entry, EventRow, Row, StoredCallback, StoredToken
 from gateway.store.operation import Operation
 from gateway.store.postgres_queries import FAILURES, Queries, reading
 from gateway.store.postgres_rows import bind
 from gateway.store.postgres_schema import prepare
 from gateway.store.postgres_writer import Waiting, Writer
+from gateway.store.webhooks import Delivery, DeliveryState, Due, Endpoint
 
 __all__ = ["PostgresStore"]
 
@@ -167,6 +168,11 @@ class PostgresStore:
         with reading():
             async with self._pool.acquire() as connection:
                 return await postgres_leases.in_flight_to_doubt(connection, now, self._process)
+    async def lease_deliveries(self, endpoint: str, now: datetime, until: datetime, limit: int) -> list[Due]:
+        self._reader()
+        with reading():
+            return await postgres_webhooks.lease(self._pool, endpoint, now, until, limit)
+
 
     # Reading
 
@@ -244,6 +250,28 @@ _UNUSABLE: Final = (
     asyncpg.InterfaceError,  # the URL makes no sense
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,  # there is no such database
+    # Notifications
+
+    async def endpoint(self, id: str, client: str | None = None) -> Endpoint | None:
+        return await self._reader().webhooks.endpoint(id, client)
+
+    async def endpoints(self, client: str | None = None) -> list[Endpoint]:
+        return await self._reader().webhooks.endpoints(client)
+
+    async def endpoints_behind(self) -> list[Endpoint]:
+        return await self._reader().webhooks.behind()
+
+    async def endpoints_due(self, now: datetime) -> list[str]:
+        return await self._reader().webhooks.due(now)
+
+    async def delivery(self, endpoint: str, event: str) -> Delivery | None:
+        return await self._reader().webhooks.delivery(endpoint, event)
+
+    async def deliveries(
+        self, endpoint: str, *, state: DeliveryState | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Delivery]:
+        return await self._reader().webhooks.deliveries(endpoint, state, before, limit)
+
     asyncpg.InsufficientPrivilegeError,
 )
 

@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -38,6 +39,8 @@ from gateway.store.interface import (
 )
 from gateway.store.numbering import Numbering
 from gateway.store.postgres_rows import Bound, ManyRows, Values
+from gateway.store.postgres_webhooks import TAKEN_BY, WRITERS
+from gateway.store.webhooks import EndpointAdded
 
 __all__ = ["Batch", "Colliding"]
 
@@ -91,6 +94,7 @@ class Batch:
             CallbackSettled: self._settle_callbacks,
             TokenKept: self._keep_tokens,
             TokenDropped: self._drop_tokens,
+            **{kind: partial(self._each, write) for kind, write in WRITERS.items()},
         }
 
     async def lock(self, callers: Iterable[Sequence[Bound]] = ()) -> None:
@@ -141,6 +145,9 @@ class Batch:
             return Taken("callback", await self._connection.fetchval(query, row.connection, row.digest))
         if isinstance(row, OperationOpened) and isinstance(collision.refused, asyncpg.UniqueViolationError):
             return await self._explained_operation(row)
+        if constraint == "webhook_endpoints_url" and isinstance(row, EndpointAdded):
+            found = await self._connection.fetchval(TAKEN_BY, row.endpoint.client, row.endpoint.url)
+            return Taken("endpoint", found)
         if constraint == "operations_reserved" and isinstance(row, Released):
             return ValueError(f"{row.parent} holds less than {row.amount}: it was given back before")
         return ValueError(f"{type(row).__name__} cannot be stored: {collision.refused}")
@@ -250,6 +257,10 @@ class Batch:
     async def _drop_tokens(self, group: Sequence[Bound]) -> None:
         for bound in group:
             await self._connection.execute(sql.DROP_TOKEN, *bound.values)
+
+    async def _each(self, write: Callable[[Any, Values], Awaitable[None]], group: Sequence[Bound]) -> None:
+        for bound in group:
+            await write(self._connection, bound.values)
 
     async def _update(self, statement: str, bound: Bound) -> None:
         if not _count(await self._connection.execute(statement, *bound.values)):

@@ -19,6 +19,7 @@ from gateway.model.problems import StorageError
 from gateway.model.states import OPEN
 from gateway.store.interface import Claimed, Entry, EventRow, StoredCallback, StoredToken
 from gateway.store.operation import Operation
+from gateway.store.postgres_webhooks import WebhookQueries
 
 __all__ = ["FAILURES", "Queries", "load", "reading"]
 
@@ -51,6 +52,7 @@ class Queries:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self.webhooks = WebhookQueries(self._all)
 
     async def _first(self, query: str, *values: Any) -> Any:
         with reading():

@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,15 @@ from gateway.store.interface import (
     TokenDropped,
     TokenKept,
     Unchanged,
+)
+from gateway.store.webhooks import (
+    DeliveriesTaken,
+    DeliveryHeld,
+    DeliveryRequested,
+    DeliverySettled,
+    EndpointAdded,
+    EndpointChanged,
+    EndpointRemoved,
 )
 
 __all__ = ["Bound", "ManyRows", "Values", "bind"]
@@ -200,6 +210,36 @@ def _dropped(row: TokenDropped) -> Values:
     return (row.connection, row.name)
 
 
+def _endpoint(row: EndpointAdded) -> Values:
+    one = row.endpoint
+    return (one.id, one.client, one.url, json.dumps(one.kinds), one.secrets, one.active, one.created_at, one.version)
+
+
+def _endpoint_changed(row: EndpointChanged) -> Values:
+    return (row.endpoint.id, row.endpoint.secrets, row.endpoint.active, row.endpoint.version)
+
+
+def _endpoint_removed(row: EndpointRemoved) -> Values:
+    return (row.client, row.id)
+
+
+def _deliveries(row: DeliveriesTaken) -> Values:
+    return (row.endpoint, row.cursor, row.events, row.at)
+
+
+def _delivery_held(row: DeliveryHeld) -> Values:
+    return (row.endpoint, row.cursor, row.version)
+
+
+def _delivery_settled(row: DeliverySettled) -> Values:
+    held = (row.endpoint, row.cursor, row.version)
+    return (*held, row.state, row.attempts, row.due_at, row.at, row.status, row.detail)
+
+
+def _delivery_requested(row: DeliveryRequested) -> Values:
+    return (row.endpoint, row.cursor, row.at)
+
+
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
@@ -213,6 +253,13 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     CallbackSettled: _settled,
     TokenKept: _kept,
     TokenDropped: _dropped,
+    EndpointAdded: _endpoint,
+    EndpointChanged: _endpoint_changed,
+    EndpointRemoved: _endpoint_removed,
+    DeliveriesTaken: _deliveries,
+    DeliveryHeld: _delivery_held,
+    DeliverySettled: _delivery_settled,
+    DeliveryRequested: _delivery_requested,
 }
 
 

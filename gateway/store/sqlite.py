@@ -21,7 +21,7 @@ import apsw
 
 from gateway.model.clock import Clock
 from gateway.model.problems import StorageError
-from gateway.store import sqlite_file, sqlite_leases
+from gateway.store import sqlite_file, sqlite_leases, sqlite_webhooks
 from gateway.store.interface import (
     Claimed,
     Entry,
@@ -35,6 +35,7 @@ from gateway.store.operation import Operation
 from gateway.store.sqlite_queries import Queries, load
 from gateway.store.sqlite_rows import bind
 from gateway.store.sqlite_writer import Job, Waiting, Writer
+from gateway.store.webhooks import Delivery, DeliveryState, Due, Endpoint
 
 __all__ = ["SQLiteStore"]
 
@@ -87,6 +88,7 @@ class SQLiteStore:
             opened.append(sqlite_file.writer(path))
             migrate(opened[0], str(path), clock.now())
             sqlite_leases.forget_leases(opened[0])
+            sqlite_webhooks.forget_leases(opened[0])
             opened += [sqlite_file.reader(path), sqlite_file.reader(path)]
             return cls(lock, opened[0], Queries(opened[1]), Queries(opened[2]), failed)
         except BaseException as wrong:
@@ -127,6 +129,12 @@ class SQLiteStore:
     async def in_flight_to_doubt(self, now: datetime) -> int:
         count: int = await self._job(partial(sqlite_leases.in_flight_to_doubt, now=now))
         return count
+
+    async def lease_deliveries(self, endpoint: str, now: datetime, until: datetime, limit: int) -> list[Due]:
+        held: list[Due] = await self._job(
+            partial(sqlite_webhooks.lease, endpoint=endpoint, now=now, until=until, limit=limit)
+        )
+        return held
 
     async def _job(self, job: Job) -> Any:
         return await self._wait([], job)
@@ -237,3 +245,25 @@ class SQLiteStore:
         self, client: str, *, after: int = 0, operation: str | None = None, limit: int = 100
     ) -> list[EventRow]:
         return await self._scan(lambda ask: ask.events(client, after, operation, limit))
+
+    # Notifications
+
+    async def endpoint(self, id: str, client: str | None = None) -> Endpoint | None:
+        return self._reader().webhooks.endpoint(id, client)
+
+    async def endpoints(self, client: str | None = None) -> list[Endpoint]:
+        return self._reader().webhooks.endpoints(client)
+
+    async def endpoints_behind(self) -> list[Endpoint]:
+        return self._reader().webhooks.behind()
+
+    async def endpoints_due(self, now: datetime) -> list[str]:
+        return self._reader().webhooks.due(now)
+
+    async def delivery(self, endpoint: str, event: str) -> Delivery | None:
+        return self._reader().webhooks.delivery(endpoint, event)
+
+    async def deliveries(
+        self, endpoint: str, *, state: DeliveryState | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Delivery]:
+        return await self._scan(lambda ask: ask.webhooks.deliveries(endpoint, state, before, limit))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -37,6 +38,8 @@ from gateway.store.interface import (
 )
 from gateway.store.numbering import Numbering
 from gateway.store.sqlite_rows import Bound, ManyRows, Values, microseconds
+from gateway.store.sqlite_webhooks import WRITERS, taken_by
+from gateway.store.webhooks import EndpointAdded
 
 __all__ = ["Batch"]
 
@@ -65,6 +68,7 @@ class Batch:
             CallbackSettled: self._settle_callbacks,
             TokenKept: self._keep_tokens,
             TokenDropped: self._drop_tokens,
+            **{kind: partial(self._each, write) for kind, write in WRITERS.items()},
         }
 
     def _last(self, query: str) -> int:
@@ -203,6 +207,10 @@ class Batch:
         for bound in group:
             self._connection.execute("DELETE FROM tokens WHERE connection = ? AND name = ?", bound.values)
 
+    def _each(self, write: Callable[[apsw.Connection, Values], None], group: Sequence[Bound]) -> None:
+        for bound in group:
+            write(self._connection, bound.values)
+
     def _update(self, statement: str, bound: Bound) -> None:
         self._connection.execute(statement, bound.values)
         if not self._connection.changes():
@@ -221,6 +229,8 @@ class Batch:
             return Taken("callback", self._connection.execute(query, (row.connection, row.digest)).get)
         if isinstance(row, OperationOpened):
             return self._explained_operation(row)
+        if isinstance(row, EndpointAdded):
+            return taken_by(self._connection, row)
         if isinstance(row, Released):
             return ValueError(f"{row.parent} holds less than {row.amount}: it was given back before")
         return ValueError(f"{type(row).__name__} cannot be stored: {refused}")

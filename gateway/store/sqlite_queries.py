@@ -20,6 +20,7 @@ from gateway.model.states import OPEN
 from gateway.store.interface import Claimed, Entry, EventRow, StoredCallback, StoredToken
 from gateway.store.operation import Operation
 from gateway.store.sqlite_rows import moment
+from gateway.store.sqlite_webhooks import WebhookQueries
 
 __all__ = ["Queries", "load"]
 
@@ -47,6 +48,7 @@ class Queries:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.webhooks = WebhookQueries(self._all)
 
     def close(self) -> None:
         self._connection.close()

@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,15 @@ from gateway.store.interface import (
     TokenDropped,
     TokenKept,
     Unchanged,
+)
+from gateway.store.webhooks import (
+    DeliveriesTaken,
+    DeliveryHeld,
+    DeliveryRequested,
+    DeliverySettled,
+    EndpointAdded,
+    EndpointChanged,
+    EndpointRemoved,
 )
 
 __all__ = ["Bound", "ManyRows", "Values", "bind", "microseconds", "moment"]
@@ -177,6 +187,38 @@ def _unchanged(row: Unchanged) -> Values:
     return (row.operation, row.version)
 
 
+def _endpoint(row: EndpointAdded) -> Values:
+    one = row.endpoint
+    kinds, created = json.dumps(one.kinds), microseconds(one.created_at)
+    return (one.id, one.client, one.url, kinds, one.secrets, one.active, created, one.version)
+
+
+def _endpoint_changed(row: EndpointChanged) -> Values:
+    return (row.endpoint.id, row.endpoint.secrets, row.endpoint.active, row.endpoint.version)
+
+
+def _endpoint_removed(row: EndpointRemoved) -> Values:
+    return (row.client, row.id)
+
+
+def _deliveries(row: DeliveriesTaken) -> Values:
+    return (row.endpoint, row.cursor, row.events, microseconds(row.at))
+
+
+def _delivery_held(row: DeliveryHeld) -> Values:
+    return (row.endpoint, row.cursor, row.version)
+
+
+def _delivery_settled(row: DeliverySettled) -> Values:
+    due = _optional(row.due_at)
+    held = (row.endpoint, row.cursor, row.version)
+    return (*held, row.state, row.attempts, due, microseconds(row.at), row.status, row.detail)
+
+
+def _delivery_requested(row: DeliveryRequested) -> Values:
+    return (row.endpoint, row.cursor, microseconds(row.at))
+
+
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
@@ -190,6 +232,13 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     TokenKept: _kept,
     TokenDropped: _dropped,
     Unchanged: _unchanged,
+    EndpointAdded: _endpoint,
+    EndpointChanged: _endpoint_changed,
+    EndpointRemoved: _endpoint_removed,
+    DeliveriesTaken: _deliveries,
+    DeliveryHeld: _delivery_held,
+    DeliverySettled: _delivery_settled,
+    DeliveryRequested: _delivery_requested,
 }
 
 
