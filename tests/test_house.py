@@ -23,8 +23,8 @@ FLOORS = (
 )
 # Who may import a package that is neither ours nor Python's. One that is not listed is no dependency of the gateway.
 THIRD_PARTY = {
-    "aiohttp": ("gateway.wire.transport", "gateway.api", "gateway.sandbox"),
-    "yarl": ("gateway.wire.transport", "gateway.api", "gateway.sandbox"),
+    "aiohttp": ("gateway.wire.connection", "gateway.api", "gateway.sandbox"),
+    "yarl": ("gateway.api", "gateway.sandbox"),
     "multidict": ("gateway.wire.transport", "gateway.api", "gateway.sandbox"),
     "apsw": ("gateway.store",),
     "sqlite3": ("gateway.store",),

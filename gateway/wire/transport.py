@@ -4,42 +4,37 @@ Rules of this module
 - Nothing leaves without an unused proof that the intent of exactly this request is durable. That is the gate.
 - One request in, one reply or one `TransportFailure` out: nothing is repeated, redirected, decompressed or kept in a
   cookie jar, and no environment variable chooses a proxy.
-- `headers_sent` is the fact that money hangs on. It is set by the trace of the client library just before the first
-  byte is written, so it never says "not sent" about something that was.
+- `headers_sent` is the fact that money hangs on. It is set just before the first byte is written, so it never says "not
+  sent" about something that was.
 - Only hosts that the configuration names are called. No message shows a query, a header or a body.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import os
 import re
+import socket
 import ssl
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
-
-import aiohttp
-from aiohttp import ClientTimeout
-from yarl import URL
 
 from gateway.model.clock import Clock
 from gateway.model.message import Reply, Request
-from gateway.model.problems import AdapterError, ConfigurationError, GatewayError
+from gateway.model.problems import AdapterError, ConfigurationError
 from gateway.store.work import Durable
+from gateway.wire.connection import Pool, Received, Server, TransportFailure
 
 __all__ = ["TLS", "Transport", "TransportFailure", "digest"]
 
 REPLY_BYTES_AT_MOST: Final = 5 * 1024 * 1024
 REQUEST_BYTES_AT_MOST: Final = 1024 * 1024
-HEADER_BYTES_AT_MOST: Final = 8190  # of one line of a reply
-CONNECT_SECONDS: Final = 5.0
-IDLE_SECONDS: Final = 4.0
-"""How long a connection is kept unused: less than servers usually wait, so that it rarely ends under a new request."""
+FIRST_HEADERS: Final = (("User-Agent", "lendgate"), ("Accept-Encoding", "identity"))
 
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te"})
@@ -55,16 +50,6 @@ def digest(request: Request) -> str:
     return hashlib.sha256(
         b"\n".join((request.method.encode(), request.target.encode("latin-1"), request.body))
     ).hexdigest()
-
-
-class TransportFailure(GatewayError):
-    """No complete reply came. `headers_sent` False: nothing left this machine. `kind` is one of `KINDS`."""
-
-    def __init__(self, headers_sent: bool, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.headers_sent = headers_sent
-        self.kind = kind
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +102,8 @@ class Transport:
         self._hosts = frozenset(_with_port(host) for host in hosts)
         self._clock = clock
         self._plain = plain
-        self._connections = connections
-        self._reply_bytes_at_most = reply_bytes_at_most
+        self._pool = Pool(connections, reply_bytes_at_most)
         self._tls = (tls or TLS()).context(connection)
-        self._session: aiohttp.ClientSession | None = None
         self._admitted: set[str] = set()  # scheme and authority of places that were looked at; no more than hosts
 
     def renew_tls(self, tls: TLS) -> None:
@@ -148,32 +131,37 @@ class Transport:
             raise TransportFailure(False, "deadline", "the time for this call was over before it left")
         progress = _Progress()
         try:
-            response = await self._open().request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body or None,
-                ssl=self._tls,
-                allow_redirects=False,
-                timeout=ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS),
-                trace_request_ctx=progress,
-            )
-            try:
-                body = await self._read(response)
-            except BaseException:
-                response.close()
-                raise
-        except TransportFailure:
-            raise
-        # Whatever the client library raises, the flag says what it means; none may pass for "nothing happened".
+            async with asyncio.timeout(timeout_seconds):
+                received = await self._exchange(request, progress)
+        except TransportFailure as failure:
+            raise failure from None
+        # Whatever is raised, the flag says what it means; none may pass for "nothing happened".
         except Exception as failure:  # noqa: BLE001 - see above
-            raise _failure(failure, progress.headers_sent) from None
-        return Reply(response.status, tuple(response.headers.items()), body, self._clock.now())
+            raise _failure(failure, progress) from None
+        return Reply(received.status, received.headers, received.body, self._clock.now())
 
     async def close(self) -> None:
         """Close every connection. What is under way fails."""
-        if self._session is not None:
-            await self._session.close()
+        self._pool.close()
+
+    async def _exchange(self, request: Request, progress: _Progress) -> Received:
+        if self._pool.closed:
+            raise TransportFailure(False, "other", "the way to this partner is closed")
+        parts = urlsplit(request.url)
+        secure = parts.scheme == "https"
+        server = Server(parts.hostname or "", parts.port or (443 if secure else 80), self._tls if secure else None)
+        raw = _written(request, parts.netloc)
+        connection = await self._pool.take(server)
+        try:
+            progress.headers_sent = True
+            received = await connection.exchange(raw)
+        except BaseException:
+            connection.usable = False  # its reply may still come
+            raise
+        finally:
+            self._pool.put(connection)
+        _refuse_compressed(received)
+        return received
 
     def _wrong_place(self, request: Request) -> str | None:
         """Why this connection must not call there."""
@@ -186,39 +174,6 @@ class Transport:
             return f"it may not call {request.origin}; if it should, add that to the connection's hosts"
         return None
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_headers_sent.append(_headers_sent)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "lendgate", "Accept-Encoding": "identity"},
-                skip_auto_headers=("Content-Type",),
-                auto_decompress=False,
-                trust_env=False,
-                trace_configs=[trace],
-                max_line_size=HEADER_BYTES_AT_MOST,
-                max_field_size=HEADER_BYTES_AT_MOST,
-            )
-            # There is no public switch. With it on, GET, PUT and DELETE are sent again, unrecorded, when a kept
-            # connection drops; a test guards that this still turns it off.
-            self._session._retry_connection = False
-        return self._session
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity")
-        if encoding.lower() != "identity":
-            detail = f"the reply is compressed ({encoding[:20]!r}), though the request asked for it as it is"
-            raise TransportFailure(True, "compressed", detail)
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._reply_bytes_at_most:
-                detail = f"the reply is longer than {self._reply_bytes_at_most} bytes"
-                raise TransportFailure(True, "too_large", detail)
-        return bytes(body)
-
 
 class _Progress:
     """How far a request came."""
@@ -229,31 +184,41 @@ class _Progress:
         self.headers_sent = False
 
 
-async def _headers_sent(session: aiohttp.ClientSession, context: SimpleNamespace, sent: Any) -> None:
-    context.trace_request_ctx.headers_sent = True
+def _written(request: Request, authority: str) -> bytes:
+    """The request in the form of RFC 9112."""
+    given = {name.lower() for name, _ in request.headers}
+    before = [pair for pair in FIRST_HEADERS if pair[0].lower() not in given]
+    after = [] if "accept" in given else [("Accept", "*/*")]
+    if request.body or request.method != "GET":
+        after.append(("Content-Length", str(len(request.body))))
+    headers = (("Host", authority), *before, *request.headers, *after)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"{request.method} {request.target} HTTP/1.1\r\n{lines}\r\n".encode() + request.body
+
+
+def _refuse_compressed(received: Received) -> None:
+    for name, encoding in received.headers:
+        if name.lower() == "content-encoding" and encoding.lower() != "identity":
+            detail = f"the reply is compressed ({encoding[:20]!r}), though the request asked for it as it is"
+            raise TransportFailure(True, "compressed", detail)
 
 
 KINDS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
-    # The first that fits, so the narrower stand before the wider.
-    (aiohttp.ClientConnectorDNSError, "dns", "the host's name was not found"),
-    (aiohttp.ClientConnectorCertificateError, "tls", "the partner's certificate was not accepted"),
-    (aiohttp.ClientConnectorSSLError, "tls", "the TLS handshake failed"),
-    (ssl.SSLError, "tls", "TLS failed"),
-    (aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection came about in time"),
-    (aiohttp.ClientConnectorError, "connect", "no connection came about"),
-    (TimeoutError, "timeout", "the time was over before the whole reply was here"),
-    (aiohttp.ServerDisconnectedError, "disconnected", "the connection ended before a reply came"),
-    (aiohttp.ClientPayloadError, "truncated", "the connection ended in the middle of the reply"),
-    (aiohttp.ClientResponseError, "malformed", "what came back is no HTTP reply"),
-    (ConnectionError, "reset", "the connection broke"),
-    (aiohttp.ClientOSError, "reset", "the connection broke"),
+    # The first that fits, so the narrower stand before the wider. All of them end an attempt to connect.
+    (socket.gaierror, "dns", "the host's name was not found"),
+    (ssl.SSLCertVerificationError, "tls", "the partner's certificate was not accepted"),
+    (ssl.SSLError, "tls", "the TLS handshake failed"),
+    (TimeoutError, "connect_timeout", "no connection came about in time"),
+    (OSError, "connect", "no connection came about"),
     (BaseException, "other", "the request failed"),
 )
 
 
-def _failure(failure: Exception, headers_sent: bool) -> TransportFailure:
+def _failure(failure: Exception, progress: _Progress) -> TransportFailure:
+    if progress.headers_sent and isinstance(failure, TimeoutError):
+        return TransportFailure(True, "timeout", "the time was over before the whole reply was here (TimeoutError)")
     kind, detail = next((kind, detail) for type_, kind, detail in KINDS if isinstance(failure, type_))
-    return TransportFailure(headers_sent, kind, f"{detail} ({type(failure).__name__})")
+    return TransportFailure(progress.headers_sent, kind, f"{detail} ({type(failure).__name__})")
 
 
 def _wrong_form(request: Request) -> str | None:
