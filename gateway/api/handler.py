@@ -127,6 +127,11 @@ class Page:
     def name(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def template(self) -> str:
+        """The path as OpenAPI writes it: without the pattern that a parameter must match."""
+        return re.sub(r"\{(\w+):[^}]+\}", r"{\1}", self.path)
+
 
 @dataclass(slots=True)
 class Seen:

@@ -54,7 +54,7 @@ def document(routes: Iterable[Route], pages: Iterable[Page], server: str) -> dic
         paths[route.path][route.method.lower()] = _operation(route, refs, schemas)
     for page in pages:
         for method in ("get", "post") if page.method == "*" else (page.method.lower(),):
-            paths[page.path][method] = _public(page, method)
+            paths[page.template][method] = _public(page, method)
     for query in {route.query for route in routes}:
         schemas.pop(query.__name__, None)
     for shape in vars(shapes).values():
@@ -241,11 +241,11 @@ def _public(page: Page, method: str) -> dict[str, Any]:
         for status, text in page.statuses.items()
     }
     return {
-        "operationId": _identifier(method, page.path),
+        "operationId": _identifier(method, page.template),
         "tags": ["Without a key"],
         "summary": page.summary,
         "security": [],
-        "parameters": _path_parameters(page.path),
+        "parameters": _path_parameters(page.template),
         "responses": answers,
     }
 

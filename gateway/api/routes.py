@@ -7,6 +7,7 @@ from typing import Final
 from gateway.api.handler import Page, Route
 from gateway.api.resources import (
     accounts,
+    audit,
     callbacks,
     consents,
     credit_reports,
@@ -34,4 +35,4 @@ ROUTES: Final[tuple[Route, ...]] = (
     *partners.ROUTES,
 )
 
-PAGES: Final[tuple[Page, ...]] = (*callbacks.PAGES, *returns.PAGES, *health.PAGES)
+PAGES: Final[tuple[Page, ...]] = (*callbacks.PAGES, *returns.PAGES, *audit.PAGES, *health.PAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from gateway.adapters.registry import Registry
@@ -54,3 +55,4 @@ class Gateway:
     reads: Reads
     clock: Clock
     ids: Identifiers
+    audit_log: Path | None = None  # where this process publishes the transparency log, if it does

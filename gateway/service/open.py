@@ -58,7 +58,7 @@ WORKERS_SECONDS = 10.0
 """How long a stop waits for an inquiry that is under way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGateway(Gateway):
     """A gateway that runs. `failure` is set when the store failed: then the process should stop."""
 
@@ -228,6 +228,7 @@ def _floors(
         reads=reads,
         clock=clock,
         ids=ids,
+        audit_log=ground.log.directory if ground.log else None,
         configuration=ground.configuration,
         cursors=cursors,
         workers=Workers(clock, partial(_failed, ground.failure)),
