@@ -99,6 +99,18 @@ async def test_a_refresh_token_renews_and_is_kept_unless_another_comes(
     assert [form.get("refresh_token") for form in forms] == [None, ["r1"], [shown]]
 
 
+async def test_a_partner_that_gives_the_same_token_again_is_asked_once_by_all_that_were_refused(tmp_path: Path) -> None:
+    bank = Bank(access_token="same")
+    async with Partner(bank) as partner, Rig(tmp_path, partner) as rig:
+        tokens, refused = rig.channel.tokens, await rig.channel.tokens.get(grant(rig), rig.exchange())
+
+        first = await tokens.renew(grant(rig), refused, rig.exchange())
+        second = await tokens.renew(grant(rig), refused, rig.exchange())
+
+    assert first is second
+    assert bank.given == 2
+
+
 async def test_a_refused_refresh_token_asks_the_person_again_and_is_forgotten(tmp_path: Path) -> None:
     bank = Bank(refresh_token="r1")
     async with Partner(bank) as partner, Rig(tmp_path, partner) as rig:
