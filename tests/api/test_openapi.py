@@ -26,7 +26,7 @@ def test_every_address_is_in_it() -> None:
     described = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
     assert {(route.method, route.path) for route in ROUTES} <= described
-    assert {page.path for page in PAGES} <= {path for _, path in described}
+    assert {page.template for page in PAGES} <= {path for _, path in described}
 
 
 def test_every_call_has_a_name_of_its_own() -> None:
