@@ -22,6 +22,7 @@ from aiohttp.http_parser import HttpResponseParser
 
 from gateway.model.message import Headers
 from gateway.model.problems import GatewayError
+from gateway.wire.addresses import Judge, lookup
 
 __all__ = ["Connection", "Pool", "Received", "Server", "TransportFailure"]
 
@@ -169,10 +170,14 @@ class Connection(BaseProtocol):
 
 @dataclass(slots=True)
 class Pool:
-    """Connections that are kept, at most `at_most` of them with those in use."""
+    """Connections that are kept, at most `at_most` of them with those in use.
+
+    `allowed`: which addresses a name may lead to, where the name came from somebody else.
+    """
 
     at_most: int
     reply_bytes_at_most: int
+    allowed: Judge | None = None
     closed: bool = False
     _idle: dict[Server, deque[Connection]] = field(default_factory=dict)
     _all: set[Connection] = field(default_factory=set)
@@ -227,18 +232,36 @@ class Pool:
         return None
 
     async def _connect(self, server: Server) -> Connection:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if self.allowed is None:
+                connection = await self._connect_to(server, server.host)
+            else:
+                connection = await self._connect_to_allowed(server, self.allowed)
+        self._all.add(connection)
+        return connection
+
+    async def _connect_to_allowed(self, server: Server, allowed: Judge) -> Connection:
+        """To an address that was judged, so that a second look at the name cannot lead elsewhere."""
+        *others, last = await lookup(server.host, server.port, allowed)
+        for address in others:
+            try:
+                return await self._connect_to(server, address)
+            except OSError:
+                continue
+        return await self._connect_to(server, last)
+
+    async def _connect_to(self, server: Server, host: str) -> Connection:
         loop = asyncio.get_running_loop()
         # asyncio's own loop tries the next address while one is slow (RFC 8305); uvloop tries one after the other.
         apart: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await loop.create_connection(
-                lambda: Connection(server, loop, self.reply_bytes_at_most),
-                server.host,
-                server.port,
-                ssl=server.tls,
-                **apart,
-            )
-        self._all.add(connection)
+        _, connection = await loop.create_connection(
+            lambda: Connection(server, loop, self.reply_bytes_at_most),
+            host,
+            server.port,
+            ssl=server.tls,
+            server_hostname=server.host if server.tls else None,
+            **apart,
+        )
         return connection
 
     def _sweep(self) -> None:

@@ -28,6 +28,7 @@ from gateway.model.clock import Clock
 from gateway.model.message import Reply, Request
 from gateway.model.problems import AdapterError, ConfigurationError
 from gateway.store.work import Durable
+from gateway.wire.addresses import Judge, NotAllowed
 from gateway.wire.connection import Pool, Received, Server, TransportFailure
 
 __all__ = ["TLS", "Transport", "TransportFailure", "digest"]
@@ -84,7 +85,8 @@ class TLS:
 class Transport:
     """The way out of one connection. `hosts` are `host:port` (without port: 443).
 
-    `plain` allows http to hosts other than this machine; it has no place in production.
+    `plain` allows http to hosts other than this machine; it has no place in production. `allowed` judges addresses,
+    where the hosts were named by somebody else than the operator.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Transport:
         *,
         tls: TLS | None = None,
         plain: bool = False,
+        allowed: Judge | None = None,
         connections: int = 128,
         reply_bytes_at_most: int = REPLY_BYTES_AT_MOST,
     ) -> None:
@@ -102,7 +105,7 @@ class Transport:
         self._hosts = frozenset(_with_port(host) for host in hosts)
         self._clock = clock
         self._plain = plain
-        self._pool = Pool(connections, reply_bytes_at_most)
+        self._pool = Pool(connections, reply_bytes_at_most, allowed)
         self._tls = (tls or TLS()).context(connection)
         self._admitted: set[str] = set()  # scheme and authority of places that were looked at; no more than hosts
 
@@ -205,6 +208,7 @@ def _refuse_compressed(received: Received) -> None:
 
 KINDS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     # The first that fits, so the narrower stand before the wider. All of them end an attempt to connect.
+    (NotAllowed, "address", "none of the host's addresses may be called"),
     (socket.gaierror, "dns", "the host's name was not found"),
     (ssl.SSLCertVerificationError, "tls", "the partner's certificate was not accepted"),
     (ssl.SSLError, "tls", "the TLS handshake failed"),
