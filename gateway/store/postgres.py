@@ -106,6 +106,11 @@ class PostgresStore:
         except BaseException as wrong:
             for connection in opened:
                 connection.terminate()
+            if isinstance(wrong, ValueError):  # its text may quote the password
+                raise ConfigurationError(
+                    "the database's URL cannot be understood: write postgresql://user:password@host:port/database,"
+                    " and :, /, @ or % in a name or password as %3A, %2F, %40, %25"
+                ) from None
             if isinstance(wrong, _UNUSABLE):
                 raise ConfigurationError(f"{place} cannot be opened: {wrong}") from None
             if isinstance(wrong, FAILURES):
@@ -163,16 +168,16 @@ class PostgresStore:
         with reading():
             await postgres_leases.release(self._pool, operation, worker)
 
-    async def in_flight_to_doubt(self, now: datetime) -> int:
-        self._reader()
-        with reading():
-            async with self._pool.acquire() as connection:
-                return await postgres_leases.in_flight_to_doubt(connection, now, self._process)
     async def lease_deliveries(self, endpoint: str, now: datetime, until: datetime, limit: int) -> list[Due]:
         self._reader()
         with reading():
             return await postgres_webhooks.lease(self._pool, endpoint, now, until, limit)
 
+    async def in_flight_to_doubt(self, now: datetime) -> int:
+        self._reader()
+        with reading():
+            async with self._pool.acquire() as connection:
+                return await postgres_leases.in_flight_to_doubt(connection, now, self._process)
 
     # Reading
 
@@ -192,8 +197,10 @@ class PostgresStore:
         return await self._reader().operation(where, client, kind, reference)
 
     async def operation_by_partner_key(self, connection: str, kind: str, partner_key: str) -> Operation | None:
-        where = "connection = $1 AND kind = $2 AND partner_key = $3"
-        return await self._reader().operation(where, connection, kind, partner_key)
+        where, key = "connection = $1 AND kind = $2 AND partner_key = $3 AND state", (connection, kind, partner_key)
+        holder = await self._reader().operation(f"{where} NOT IN ('failed', 'cancelled')", *key)
+        past = f"{where} IN ('failed', 'cancelled') ORDER BY opened DESC LIMIT 1"
+        return holder or await self._reader().operation(past, *key)
 
     async def operation_by_state_key(self, connection: str, state_key: str) -> Operation | None:
         return await self._reader().operation("connection = $1 AND state_key = $2", connection, state_key)
@@ -245,11 +252,6 @@ class PostgresStore:
     async def callback(self, id: str) -> StoredCallback | None:
         return await self._reader().callback(id)
 
-
-_UNUSABLE: Final = (
-    asyncpg.InterfaceError,  # the URL makes no sense
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,  # there is no such database
     # Notifications
 
     async def endpoint(self, id: str, client: str | None = None) -> Endpoint | None:
@@ -272,6 +274,10 @@ _UNUSABLE: Final = (
     ) -> list[Delivery]:
         return await self._reader().webhooks.deliveries(endpoint, state, before, limit)
 
+
+_UNUSABLE: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,  # there is no such database
     asyncpg.InsufficientPrivilegeError,
 )
 
@@ -294,9 +300,6 @@ async def _as_it_is(connection: Any) -> None:
 
 def _place(dsn: str) -> str:
     """The database's name for people, without what is secret."""
-    try:
-        parts = urlsplit(dsn)
-        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return "the database"
-    return f"postgresql://{host}{parts.path}"
+    parts = urlsplit(dsn)
+    # A password with a bare slash ends up in the path.
+    return "the database" if "@" in parts.path else f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
