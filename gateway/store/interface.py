@@ -85,7 +85,8 @@ class KeyClaimed:
 
 @dataclass(frozen=True, slots=True)
 class OperationOpened:
-    """A new operation. Unique: (client, kind, reference) and (connection, kind, partner_key).
+    """A new operation. Unique: (client, kind, reference), and (connection, kind, partner_key) among those
+    that did not fail: an act that provably did not happen lets go of a business key that serves as the partner's.
 
     `siblings`: the canonical text of `links_to`, empty for none and for follow-ups; while another operation of the
     same client and kind with the same text is open and not in `despite`, this row is refused.

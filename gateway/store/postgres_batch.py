@@ -49,9 +49,10 @@ LOCK: Final = (
     " writer = $4 RETURNING opened - $1, position - $2, cursor - $3, before"
 )
 CORRECT: Final = "UPDATE heads SET opened = $1, position = $2, cursor = $3"
+HOLDING: Final = "SELECT id FROM operations WHERE connection = $1 AND kind = $2 AND partner_key = $3"
 HOLDERS: Final = (
     ("reference", "SELECT id FROM operations WHERE client = $1 AND kind = $2 AND reference = $3"),
-    ("partner_key", "SELECT id FROM operations WHERE connection = $1 AND kind = $2 AND partner_key = $3"),
+    ("partner_key", f"{HOLDING} AND state NOT IN ('failed', 'cancelled')"),
 )
 
 

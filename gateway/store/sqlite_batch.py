@@ -241,7 +241,10 @@ class Batch:
         holder = self._connection.execute(query, (one.client, one.kind, one.reference)).get
         if holder is not None:
             return Taken("reference", holder)
-        query = "SELECT id FROM operations WHERE connection = ? AND kind = ? AND partner_key = ?"
+        query = (
+            "SELECT id FROM operations WHERE connection = ? AND kind = ? AND partner_key = ?"
+            " AND state NOT IN ('failed', 'cancelled')"
+        )
         holder = self._connection.execute(query, (one.connection, one.kind, one.partner_key)).get
         if holder is not None:
             return Taken("partner_key", holder)

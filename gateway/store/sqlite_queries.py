@@ -73,7 +73,10 @@ class Queries:
         return self._operation("client = ? AND kind = ? AND reference = ?", client, kind, reference)
 
     def by_partner_key(self, connection: str, kind: str, partner_key: str) -> Operation | None:
-        return self._operation("connection = ? AND kind = ? AND partner_key = ?", connection, kind, partner_key)
+        where = "connection = ? AND kind = ? AND partner_key = ? AND state"
+        key = (connection, kind, partner_key)
+        holder = self._operation(f"{where} NOT IN ('failed', 'cancelled')", *key)
+        return holder or self._operation(f"{where} IN ('failed', 'cancelled') ORDER BY row DESC LIMIT 1", *key)
 
     def by_state_key(self, connection: str, state_key: str) -> Operation | None:
         return self._operation("connection = ? AND state_key = ?", connection, state_key)

@@ -77,6 +77,23 @@ async def test_one_of_many_wins_a_name(store: Store, field: str) -> None:
     assert {result.operation for result in results if isinstance(result, Taken)} == {winner}
 
 
+@pytest.mark.parametrize(("state", "free"), [("failed", True), ("cancelled", True), ("unknown", False)])
+async def test_an_act_that_did_not_happen_lets_go_of_its_partner_key(store: Store, state: str, free: bool) -> None:
+    first = an_operation(partner_key="ORDER-7")
+    await store.commit([OperationOpened(first)])
+    await store.commit([OperationChanged(first.changed(first.created_at, state=State(state)))])
+    second = an_operation(partner_key="ORDER-7")
+
+    (result,) = await all_at_once(store, [[OperationOpened(second)]])
+
+    found = await store.operation_by_partner_key(first.connection, first.kind, "ORDER-7")
+    assert found is not None
+    if free:
+        assert (result, found.id) == (None, second.id)
+    else:
+        assert (str(getattr(result, "what", "")), found.id) == ("partner_key", first.id)
+
+
 async def test_reference_and_partner_key_are_told_apart(store: Store) -> None:
     first = an_operation()
     await store.commit([OperationOpened(first)])

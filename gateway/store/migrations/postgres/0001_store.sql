@@ -41,7 +41,11 @@ CREATE TABLE operations (
 
 CREATE UNIQUE INDEX operations_id          ON operations (id);
 CREATE UNIQUE INDEX operations_reference   ON operations (client, reference, kind);
-CREATE UNIQUE INDEX operations_partner_key ON operations (connection, kind, partner_key);
+-- An act that provably did not happen lets go of its key: where a business field is the key, it may be tried again.
+CREATE UNIQUE INDEX operations_partner_key ON operations (connection, kind, partner_key)
+    WHERE state NOT IN ('failed', 'cancelled');
+CREATE INDEX operations_past_partner_key   ON operations (connection, kind, partner_key)
+    WHERE state IN ('failed', 'cancelled');
 CREATE UNIQUE INDEX operations_state_key   ON operations (connection, state_key) WHERE state_key IS NOT NULL;
 CREATE INDEX operations_client             ON operations (client, opened);
 -- These stay small, whatever the table's size: what they hold comes to an end.
