@@ -26,7 +26,7 @@ from gateway.operations.door import Door
 from gateway.operations.facts import Said, Source
 from gateway.operations.kinds import KINDS, starting_verb
 from gateway.operations.running import Run, Runner
-from gateway.store.interface import Store
+from gateway.store.interface import Stale, Store, Unchanged
 from gateway.store.operation import Operation, Reason
 from gateway.store.work import Work
 
@@ -129,7 +129,12 @@ class Inquirer:
         content = await self._content(operation)
         run = Run(connection, operation, work, Source.INQUIRY, expected_content=content, doubted=True)
         exchange = self._runner.exchange(run, verb)
-        said = await self._runner.run(run, verb, question, exchange)
+        # A worker that was paused until its lease went to another sends nothing: its intent is refused.
+        work.add(Unchanged(operation.id, operation.version))
+        try:
+            said = await self._runner.run(run, verb, question, exchange)
+        except Stale:
+            return await self._store.operation(operation.id) or operation
         if said.meaning is Meaning.SEEN:  # it says again that it knows the act, and nothing about its fate
             said = replace(said, meaning=Meaning.PROCESSING)
         return await self._apply(operation, said, work, **exchange.summary(operation))

@@ -16,6 +16,7 @@ from gateway.store.interface import (
     Stale,
     Store,
     Taken,
+    Unchanged,
 )
 
 __all__ = ["Durable", "Work"]
@@ -85,5 +86,15 @@ class Work:
             raise
 
     def drop_changes(self) -> None:
-        """Take back the operation's staged change and its events, before deciding again after `Stale`."""
-        self._rows = [row for row in self._rows if not isinstance(row, OperationChanged | EventStaged | Released)]
+        """Take back the operation's staged change, its record and its events, before deciding again after `Stale`.
+
+        What was observed stays: it happened, whatever is made of it.
+        """
+        self._rows = [row for row in self._rows if not _decided(row)]
+
+
+def _decided(row: Row) -> bool:
+    """Whether the row says what was made of a fact, or on which version, rather than what was observed."""
+    if isinstance(row, Recorded):
+        return row.draft.kind == "change"
+    return isinstance(row, OperationChanged | Unchanged | EventStaged | Released)

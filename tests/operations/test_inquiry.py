@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.model.states import Attention, State
-from gateway.model.terms import minutes
+from gateway.model.terms import Remembered, Replay, hours, minutes
 from gateway.sandbox import Point
 from gateway.testing import ManualClock
 from tests.house import House, house, until
@@ -99,6 +101,45 @@ async def test_two_workers_never_ask_about_one_operation_at_once(tmp_path: Path)
 
         assert sum(rounds) == 4
         assert len([a for a in h.bank.ledger.arrivals if a.operation == "GET transfers"]) == 4
+
+
+async def test_a_worker_that_lost_its_lease_repeats_no_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        await doubtful(h)
+        declared = h.connection.adapter.terms
+        replayed = replace(declared["create_transfer"], key=Remembered(hours(24)), inquiry=(Replay(),))
+        monkeypatch.setattr(type(h.connection.adapter), "terms", {**declared, "create_transfer": replayed})
+        clock.advance(timedelta(seconds=2))
+        (slow,) = await h.store.due(clock.now(), clock.now() + timedelta(minutes=1), "slow", 1)
+        clock.advance(timedelta(minutes=1))
+        (quick,) = await h.store.due(clock.now(), clock.now() + timedelta(minutes=1), "quick", 1)
+
+        late = await h.inquirer.inquire(slow)
+        sent = len([a for a in h.bank.ledger.arrivals if a.operation == "POST transfers"])
+        settled = await h.inquirer.inquire(quick)
+
+        assert (late, sent) == (quick, 1)
+        assert settled.state is State.SUCCEEDED
+        assert len([a for a in h.bank.ledger.arrivals if a.operation == "POST transfers"]) == 2
+
+
+async def test_a_change_that_was_decided_again_is_recorded_once_as_it_came_about(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+        clock.advance(timedelta(seconds=2))
+        before = await h.stands(transfer)
+        await h.store.due(clock.now(), clock.now() + timedelta(minutes=1), "other", 1)
+
+        settled = await h.inquirer.inquire(before)
+
+        changes = [json.loads(entry.leaf) for entry in await h.store.chain(transfer) if entry.kind == "change"]
+        assert [(leaf["before"], leaf["after"]) for leaf in changes] == [
+            ("processing", "unknown"),
+            ("unknown", "succeeded"),
+        ]
+        assert settled.state is State.SUCCEEDED
 
 
 class TestRestart:

@@ -135,6 +135,24 @@ async def test_chains_positions_and_counters_have_no_gaps_over_two_processes(sto
         assert [places[entry.id][1][1] for entry in chain] == ["", *(entry.hash for entry in chain[:-1])]
 
 
+async def test_a_chain_goes_on_where_another_process_left_it(stores: Sequence[Store]) -> None:
+    records = [a_record("c") for _ in range(6)]
+    for n, record in enumerate(records):
+        await stores[n % 2].commit([record, opened(), an_event(an_operation())])
+
+    chain = await stores[0].chain("c")
+
+    assert [(entry.id, entry.number, entry.position) for entry in chain] == [
+        (record.draft.id, n, n) for n, record in enumerate(records, 1)
+    ]
+    finishes = [record.draft.finish for record in records]
+    places = [finish.places for finish in finishes if isinstance(finish, Finished)]
+    assert [tries[-1][1] for tries in places] == ["", *(entry.hash for entry in chain[:-1])]
+    # At once, and not after a collision had shown that the end had moved.
+    assert [len(tries) for tries in places] == [1] * 6
+    assert [event.cursor for event in await stores[1].events("shop")] == [1, 2, 3, 4, 5, 6]
+
+
 async def test_a_reader_of_the_feed_never_skips_an_event(stores: Sequence[Store]) -> None:
     operation = an_operation()
     writing = [asyncio.ensure_future(store.commit([an_event(operation)])) for store in stores for _ in range(200)]
