@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from gateway.model.problems import ConfigurationError, StorageError
-from gateway.store.interface import OperationOpened, Taken
+from gateway.store.interface import OperationOpened, Reserved, Row, Taken
 from gateway.store.migrate import migrations
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_batch import Batch
@@ -241,6 +241,17 @@ async def test_a_value_that_cannot_be_stored_hurts_its_own_caller_only(dsn: str,
 
 
 @pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
+async def test_a_number_that_is_too_large_hurts_its_own_caller_only(dsn: str) -> None:
+    store = await open_store(dsn)
+    commits: list[list[Row]] = [[opened()], [opened(reservable=2**63)], [Reserved("shop", "pay_1", 2**63)], [opened()]]
+
+    results = await all_at_once(store, commits)
+
+    assert [n for n, result in enumerate(results) if result is not None] == [1, 2]
+    assert await store.operations(limit=3) != []
+    await store.close()
+
+
 async def test_a_batch_that_is_given_up_for_anothers_sake_is_tried_again(dsn: str, outside: Any, code: str) -> None:
     store = await open_store(dsn)
     taken = opened()
@@ -327,7 +338,7 @@ async def test_a_transaction_that_was_rolled_back_at_its_end_is_no_success(
 
 async def test_a_session_that_ends_while_nobody_waits_stops_the_process(dsn: str, outside: Any) -> None:
     failed: asyncio.Queue[StorageError] = asyncio.Queue()
-    store = await open_store(dsn, failed)
+    store = await PostgresStore.open(dsn, ManualClock(), failed=failed.put_nowait, silent_seconds=3600)
 
     await outside.execute("SELECT pg_terminate_backend($1)", store._writer._connection.get_server_pid())
     failure = await asyncio.wait_for(failed.get(), LONG)
