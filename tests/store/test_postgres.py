@@ -240,7 +240,6 @@ async def test_a_value_that_cannot_be_stored_hurts_its_own_caller_only(dsn: str,
     await store.close()
 
 
-@pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
 async def test_a_number_that_is_too_large_hurts_its_own_caller_only(dsn: str) -> None:
     store = await open_store(dsn)
     commits: list[list[Row]] = [[opened()], [opened(reservable=2**63)], [Reserved("shop", "pay_1", 2**63)], [opened()]]
@@ -252,6 +251,7 @@ async def test_a_number_that_is_too_large_hurts_its_own_caller_only(dsn: str) ->
     await store.close()
 
 
+@pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
 async def test_a_batch_that_is_given_up_for_anothers_sake_is_tried_again(dsn: str, outside: Any, code: str) -> None:
     store = await open_store(dsn)
     taken = opened()
