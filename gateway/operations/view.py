@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
@@ -15,7 +16,7 @@ from gateway.model.money import MINOR_UNITS
 from gateway.model.schema import SECRET, marked
 from gateway.store.operation import Operation
 
-__all__ = ["public", "storable"]
+__all__ = ["announced", "public", "storable"]
 
 
 def public(operation: Operation) -> dict[str, Any]:
@@ -50,6 +51,11 @@ def public(operation: Operation) -> dict[str, Any]:
         "updated_at": _time(operation.updated_at),
     }
     return {name: value for name, value in shown.items() if value or value == 0 or value == ""}
+
+
+def announced(cursor: int, id_: str, document: str) -> dict[str, Any]:
+    """An event as platforms get it, by webhook and from the feed alike."""
+    return {"cursor": cursor, "id": id_, **json.loads(document)}
 
 
 def storable(body: New) -> dict[str, Any]:

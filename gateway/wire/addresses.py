@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 __all__ = ["Judge", "NotAllowed", "is_loopback", "is_public", "literal", "lookup"]
 
 NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
+GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291 section 2.4: all that was ever given out
+PROTOCOLS: Final = IPv4Network("192.0.0.0/24")  # RFC 6890; clouds keep metadata there
 LOW_32_BITS: Final = 0xFFFFFFFF
 
 Address = IPv4Address | IPv6Address
@@ -31,7 +33,7 @@ class NotAllowed(OSError):
 
 def is_public(address: Address) -> bool:
     """Whether anybody on the internet could reach it."""
-    return all(one.is_global and not one.is_multicast for one in _with_inner(address))
+    return all(_is_public(one) for one in _with_inner(address))
 
 
 def is_loopback(address: Address) -> bool:
@@ -58,6 +60,12 @@ async def lookup(host: str, port: int, allowed: Judge) -> list[str]:
     if not usable:
         raise NotAllowed("none of the addresses of this host may be called")
     return usable
+
+
+def _is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    return address not in PROTOCOLS if isinstance(address, IPv4Address) else address in GLOBAL_UNICAST
 
 
 def _with_inner(address: Address) -> Iterator[Address]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from gateway.api.problems import wrong_parameter
 from gateway.api.resources.operations import Word, whose
 from gateway.api.shapes import EventPage
 from gateway.model.schema import Model
+from gateway.operations.view import announced
 from gateway.store.interface import EventRow
 
 __all__ = ["LONGEST_POLL_SECONDS", "ROUTES"]
@@ -62,7 +62,7 @@ async def _rows(call: Inbound[None, After], client: str, patience: float) -> lis
 
 
 def _shown(row: EventRow) -> dict[str, Any]:
-    return {"cursor": row.cursor, "id": row.id, **json.loads(row.document)}
+    return announced(row.cursor, row.id, row.document)
 
 
 ROUTES: Final = (
