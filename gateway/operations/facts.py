@@ -40,7 +40,11 @@ class Source(StrEnum):
 OURS = frozenset({Source.REPLY, Source.INQUIRY, Source.FOLLOW_UP, Source.PERSON, Source.RECOVERY})
 """Ways that bind a fact to the operation by themselves: a missing field counts as matching."""
 
-ABOUT_THE_REQUEST = frozenset({Meaning.NOT_PROCESSED, Meaning.BUSY, Meaning.TOKEN_REFUSED})
+ABOUT_THE_REQUEST: Mapping[Meaning, str] = {
+    Meaning.NOT_PROCESSED: "not_sent",
+    Meaning.BUSY: "busy",
+    Meaning.TOKEN_REFUSED: "token_refused",
+}
 
 DOUBTS: Mapping[Meaning, str] = {Meaning.SEEN: "duplicate", Meaning.UNKNOWN: "partner_in_doubt"}
 """Genuine answers that settle nothing, and the reason that is shown for each."""
@@ -85,7 +89,7 @@ def decide(operation: Operation, said: Said, terms: Terms, now: datetime, horizo
     # 1. Does it speak about this act?
     mismatch = _mismatch(operation, said)
     if mismatch is not None:
-        return _conflict(operation, said, mismatch, now)
+        return _conflict(operation, said, mismatch, terms, now)
     # 2.-3. What does it do to the state?
     state, attention, reason = _weigh(operation, said, terms, now)
     if attention is None and _overdue(operation, state, terms, now, horizon):
@@ -94,7 +98,7 @@ def decide(operation: Operation, said: Said, terms: Terms, now: datetime, horizo
     learnt = _learnt(operation, said, state, now)
     # 5. When is the next question due?
     inquiries = 0 if state != operation.state else operation.inquiries + (said.source is Source.INQUIRY)
-    due = _next_inquiry(state, inquiries, said, terms, now)
+    due = _next_inquiry(state, inquiries, terms, now, horizon)
     # 6. What is new?
     standing = () if said.source is Source.PERSON else operation.attention  # a recorded act clears it
     items, raised = _raise(standing, attention, said, now)
@@ -140,15 +144,22 @@ def _mismatch(operation: Operation, said: Said) -> str | None:
     return None
 
 
-def _conflict(operation: Operation, said: Said, why: str, now: datetime) -> Change:
-    """Another amount or order: no state changes, a person is told, and the partner is asked at once."""
+def _conflict(operation: Operation, said: Said, why: str, terms: Terms, now: datetime) -> Change:
+    """Another amount or order: no state changes, a person is told, and the partner is asked at once.
+
+    Where that is what the partner answered to our question, it is asked again at its rhythm: at once would be for ever.
+    """
     items, raised = _raise(operation.attention, Attention.CONFLICT, said, now)
     events = ("attention",) if raised else ()
+    asked = said.source is Source.INQUIRY
+    inquiries = operation.inquiries + asked
+    due = now if operation.open else operation.next_inquiry_at
     new = operation.changed(
         now,
         attention=items,
         reason=operation.reason or Reason(code="conflict", detail=why),
-        next_inquiry_at=now if operation.open else operation.next_inquiry_at,
+        inquiries=inquiries,
+        next_inquiry_at=_next_inquiry(operation.state, inquiries, terms, now) if asked else due,
         sequence=operation.sequence + len(events),
     )
     return Change(new, operation.state, events, 0, raised)
@@ -160,8 +171,9 @@ def _weigh(
     meaning, standing = said.meaning, operation.state
     if said.source is Source.PERSON and meaning in (Meaning.SUCCEEDED, Meaning.FAILED):
         return State(meaning.value), None, said.reason
-    doubt = said.in_doubt or (operation.may_have_acted and said.source is not Source.REPLY)
-    if standing in FINAL and meaning in ABOUT_THE_REQUEST | DOUBTS.keys() | {Meaning.NOT_FOUND}:
+    # A reply brings the doubt of its run along; recovery knows from the records that nothing which acts had left.
+    doubt = said.in_doubt or (operation.may_have_acted and said.source not in (Source.REPLY, Source.RECOVERY))
+    if standing in FINAL and meaning in ABOUT_THE_REQUEST.keys() | DOUBTS.keys() | {Meaning.NOT_FOUND}:
         return standing, None, operation.reason
     if meaning in ABOUT_THE_REQUEST:
         if said.source is Source.INQUIRY:
@@ -170,12 +182,14 @@ def _weigh(
             return (State.UNKNOWN if left_behind else standing), None, operation.reason or _reason(said, "no_proof")
         if doubt:
             return State.UNKNOWN, None, _reason(said, "no_proof")
-        return State.FAILED, None, _reason(said, "not_sent")
+        return State.FAILED, None, _reason(said, ABOUT_THE_REQUEST[meaning])
     if meaning in DOUBTS:
         keeps = said.source is Source.INQUIRY and standing is State.REQUIRES_ACTION
         return (standing if keeps else State.UNKNOWN), None, _reason(said, DOUBTS[meaning])
     if meaning is Meaning.NOT_FOUND:
         return _not_found(operation, said, terms, now)
+    if meaning is Meaning.REQUIRES_ACTION and said.source is not Source.REPLY and _step_is_out(operation, terms, now):
+        return standing, None, operation.reason
     state, attention = step(standing, meaning)
     if meaning is Meaning.UNDECLARED and said.source is Source.INQUIRY and standing is not State.PROCESSING:
         return standing, None, operation.reason
@@ -199,6 +213,15 @@ def _not_found(
         return State.FAILED, None, _reason(said, "not_found")
     state = State.UNKNOWN if operation.state is State.PROCESSING else operation.state
     return state, None, operation.reason or _reason(said, "not_found")
+
+
+def _step_is_out(operation: Operation, terms: Terms, now: datetime) -> bool:
+    """Whether a step after a person's act may still arrive. That it is still required says only "not yet arrived", as
+    `NOT_FOUND` does; believed too early, the same step would be open to be taken twice."""
+    proceed = KINDS[operation.kind].proceed
+    if proceed is None or operation.acted_verb != proceed.name or not operation.may_have_acted:
+        return False
+    return now < (operation.last_sent_at or operation.created_at) + terms.settle_window
 
 
 def _reason(said: Said, code: str) -> Reason:
@@ -230,6 +253,8 @@ def _learnt(operation: Operation, said: Said, state: State, now: datetime) -> di
     status = _status(operation, said)
     if status is not None:
         learnt["status"] = status
+    if state is State.SUCCEEDED and operation.amount is not None and operation.kind == "payment":
+        learnt["reservable"] = _reservable(operation, operation.amount, fact)
     if fact is None:
         return learnt
     if fact.references:
@@ -246,10 +271,15 @@ def _learnt(operation: Operation, said: Said, state: State, now: datetime) -> di
             "next_action": said.next_action,
             "next_action_until": now + life if life is not None else operation.next_action_until,
         }
-    if state is State.SUCCEEDED and operation.amount is not None and operation.kind == "payment":
-        captured: Money | None = fact.captured if isinstance(fact, PaymentFact) else None
-        learnt["reservable"] = (captured or operation.amount).minor()
     return learnt
+
+
+def _reservable(operation: Operation, amount: Money, fact: Fact | None) -> int:
+    """What refunds may take in all: what was captured. A message that does not say it takes nothing back."""
+    captured = fact.captured if isinstance(fact, PaymentFact) else None
+    if captured is None and operation.reservable is not None:
+        return operation.reservable
+    return (captured or amount).minor()
 
 
 def remembered(memory: Memory) -> Mapping[str, Any]:
@@ -267,13 +297,16 @@ def _status(operation: Operation, said: Said) -> str | None:
     return None
 
 
-def _next_inquiry(state: State, inquiries: int, said: Said, terms: Terms, now: datetime) -> datetime | None:
+def _next_inquiry(
+    state: State, inquiries: int, terms: Terms, now: datetime, horizon: timedelta = HORIZON
+) -> datetime | None:
     if state in FINAL:
         if state is State.SUCCEEDED and inquiries < len(terms.watch):
             return now + timedelta(seconds=terms.watch[inquiries])
         return None
     if not terms.inquiry:
-        return None
+        # Nobody can be asked. In doubt it is with a person already; otherwise it is, if no news comes by then.
+        return None if state is State.UNKNOWN else now + horizon
     return now + timedelta(seconds=terms.rhythm[min(inquiries, len(terms.rhythm) - 1)])
 
 
@@ -300,7 +333,9 @@ def _may_have_acted(operation: Operation, state: State, said: Said) -> bool:
     """Whether doubt remains: only a proven word about the act itself takes it away."""
     if state in FINAL:
         return False
-    if said.meaning in (Meaning.PROCESSING, Meaning.REQUIRES_ACTION, Meaning.SUCCEEDED):
+    if said.meaning in (Meaning.PROCESSING, Meaning.SUCCEEDED):
+        return False
+    if said.meaning is Meaning.REQUIRES_ACTION and state is State.REQUIRES_ACTION:
         return False
     return operation.may_have_acted or said.in_doubt
 

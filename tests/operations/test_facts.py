@@ -57,13 +57,16 @@ def test_a_proven_success_ends_the_operation_and_opens_it_for_refunds() -> None:
     assert (change.operation.version, change.operation.sequence) == (2, 1)
 
 
-@pytest.mark.parametrize("meaning", [Meaning.BUSY, Meaning.NOT_PROCESSED, Meaning.TOKEN_REFUSED])
-def test_a_refusal_of_the_only_request_is_a_failure_in_which_nothing_was_sent(meaning: Meaning) -> None:
+@pytest.mark.parametrize(
+    ("meaning", "code"),
+    [(Meaning.BUSY, "busy"), (Meaning.NOT_PROCESSED, "not_sent"), (Meaning.TOKEN_REFUSED, "token_refused")],
+)
+def test_a_refusal_of_the_only_request_is_a_failure_in_which_nothing_happened(meaning: Meaning, code: str) -> None:
     change = decide(operation(), said(meaning), TERMS, NOW)
 
     assert change.operation.state is State.FAILED
     assert change.operation.reason is not None
-    assert change.operation.reason.code == "not_sent"
+    assert change.operation.reason.code == code
 
 
 @pytest.mark.parametrize("meaning", [Meaning.BUSY, Meaning.NOT_PROCESSED, Meaning.TOKEN_REFUSED, Meaning.UNDECLARED])
@@ -130,7 +133,8 @@ class TestMatching:
 
         assert change.operation.state is State.UNKNOWN
         assert [item.code for item in change.operation.attention] == [Attention.CONFLICT]
-        assert change.operation.next_inquiry_at == NOW
+        wait = timedelta(seconds=5) if source is Source.INQUIRY else timedelta()
+        assert change.operation.next_inquiry_at == NOW + wait
         assert change.events == ("attention",)
 
     @pytest.mark.parametrize("fact", [payment(partner_key=None), payment(amount=None)])
