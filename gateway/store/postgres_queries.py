@@ -3,12 +3,13 @@
 Rules
 - An operation is its document; `reserved` and `version` are the columns', because follow-ups and leases change them
   without touching the document.
-- A question that fails is `StorageError` and nothing more: it says nothing about what was written.
+- A question whose connection is lost is asked once more over another one: asking changes nothing.
+- A question that fails is `StorageError`, and says nothing about what was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -25,6 +26,14 @@ __all__ = ["FAILURES", "Queries", "load", "reading"]
 
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What a connection raises; a timeout is an `OSError`."""
+
+LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionError,
+)
 
 OPERATION: Final = "SELECT document, reserved, version FROM operations"
 ENTRY: Final = "position, id, chain, number, client, kind, at, leaf, hash, digest, content, body"
@@ -55,13 +64,19 @@ class Queries:
         self.webhooks = WebhookQueries(self._all)
 
     async def _first(self, query: str, *values: Any) -> Any:
-        with reading():
-            return await self._pool.fetchrow(query, *values)
+        return await self._ask(self._pool.fetchrow, query, values)
 
     async def _all(self, query: str, *values: Any) -> list[Any]:
+        found: list[Any] = await self._ask(self._pool.fetch, query, values)
+        return found
+
+    @staticmethod
+    async def _ask(fetch: Callable[..., Awaitable[Any]], query: str, values: Sequence[Any]) -> Any:
         with reading():
-            found: list[Any] = await self._pool.fetch(query, *values)
-            return found
+            try:
+                return await fetch(query, *values)
+            except LOST:
+                return await fetch(query, *values)
 
     async def claimed(self, client: str, key: str) -> Claimed | None:
         """What a key stands for."""

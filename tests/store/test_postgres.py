@@ -349,6 +349,22 @@ async def test_a_session_that_ends_while_nobody_waits_stops_the_process(dsn: str
     await store.close()
 
 
+async def test_a_batch_that_does_not_come_through_in_time_closes_the_store(
+    dsn: str, outside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.postgres.ANSWER_SECONDS", 0.5)
+    failed: asyncio.Queue[StorageError] = asyncio.Queue()
+    store = await open_store(dsn, failed)
+    await outside.execute("BEGIN")
+    await outside.execute("SELECT FROM heads FOR UPDATE")
+
+    with pytest.raises(StorageError, match="TimeoutError"):
+        await store.commit([opened()])
+
+    assert failed.qsize() == 1
+    await store.close()
+
+
 async def test_a_read_that_fails_is_no_reason_to_stop(dsn: str, outside: Any) -> None:
     failed: asyncio.Queue[StorageError] = asyncio.Queue()
     store = await open_store(dsn, failed)

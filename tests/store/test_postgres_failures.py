@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import Any
 
+import asyncpg
 import pytest
 
 from gateway.audit.journal import Journal
@@ -51,6 +52,29 @@ async def test_a_process_that_stops_in_the_middle_of_a_batch_does_not_hold_up_th
     assert [one.id for one in await other.operations()] == [kept.operation.id]
     assert [entry.number for entry in await other.chain("c")] == [1]
     await asyncio.gather(paused.close(), other.close())
+
+
+async def test_a_question_whose_connection_is_lost_is_asked_over_another(dsn: str) -> None:
+    failed: asyncio.Queue[StorageError] = asyncio.Queue()
+    store = await PostgresStore.open(dsn, ManualClock(), failed=failed.put_nowait)
+    row = opened()
+    await store.commit([row])
+    outside = await asyncpg.connect(dsn)
+    await outside.execute("BEGIN; LOCK TABLE operations")
+    asking = asyncio.ensure_future(store.operation(row.operation.id))
+    for _ in range(1000):
+        asked = await outside.fetch("SELECT pid FROM pg_locks WHERE NOT granted")
+        if asked:
+            break
+        await asyncio.sleep(0.01)
+
+    await outside.execute("SELECT pg_terminate_backend($1)", asked[0]["pid"])
+    await outside.execute("COMMIT")
+
+    assert await asking == row.operation
+    assert failed.empty()
+    await outside.close()
+    await store.close()
 
 
 async def test_processes_that_are_killed_keep_what_they_promised(dsn: str) -> None:
