@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.audit.record import FORMAT, Leaf, commitment, instant, sealing_context, shown
+from gateway.audit.record import FORMAT, SALT_BYTES, Leaf, commitment, instant, sealing_context, shown
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.model.message import Request
@@ -230,7 +230,7 @@ class Journal:
         return self._draft("system", {"what": what, "detail": detail or None}, chain=self._process, client="")
 
     def _salt(self) -> bytes:
-        return bytes.fromhex(self._ids.nonce())
+        return self._ids.chance(SALT_BYTES)
 
     def _draft(
         self,

@@ -51,17 +51,27 @@ class Leaf:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         """Members that are None are left out. Raises `ValueError` if the leaf would be too large."""
         self.fields = {name: value for name, value in fields.items() if value is not None}
-        # Members are sorted by name, so that `place` splits them into what is before and what is after it.
-        self._before = canonical_json({name: value for name, value in self.fields.items() if name < "place"})[:-1]
-        self._after = canonical_json({name: value for name, value in self.fields.items() if name > "place"})[1:]
+        self._before, self._after = _around_place(self.fields)
         size = len(self._before) + len(self._after) + PLACE_BYTES
         if size > LARGEST_LEAF:
             raise ValueError(f"a record of {size} bytes does not fit into a leaf of {LARGEST_LEAF}")
 
     def __call__(self, number: int, previous: str, counter: int) -> tuple[bytes, str]:
-        place = f',"place":{{"counter":{counter},"number":{number},"previous":"{previous}"}},'
+        place = f'"place":{{"counter":{counter},"number":{number},"previous":"{previous}"}}'
         leaf = self._before + place.encode() + self._after
         return leaf, leaf_hash(leaf)
+
+
+def _around_place(fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The leaf in canonical form, cut where its `place` goes: members are sorted by name."""
+    text = canonical_json({**fields, "place": 0})
+    if text.count(b'"place":0') == 1:
+        before, _, after = text.partition(b'"place":0')
+        return before, after
+    # A member has a member of that name inside: the two halves are written one by one.
+    before = canonical_json({name: value for name, value in fields.items() if name < "place"})
+    after = canonical_json({name: value for name, value in fields.items() if name > "place"})
+    return before[:-1] + b",", b"," + after[1:]
 
 
 def leaf_hash(leaf: bytes) -> str:

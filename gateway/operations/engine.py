@@ -196,7 +196,7 @@ class Engine:
     ) -> Operation:
         now = self.clock.now()
         key = assemble.partner_key(self._secret, call.client, connection.name, kind, body, terms)
-        return Operation(
+        return Operation.begun(
             id=self._ids.new(kind.prefix),
             client=call.client,
             kind=kind.name,

@@ -130,7 +130,7 @@ def _opened(row: OperationOpened) -> Values:
         bool(one.attention),
         row.in_flight,
         one.reservable,
-        one.model_dump_json(),
+        one.model_dump_json(exclude_none=True),
     )
 
 
@@ -145,7 +145,7 @@ def _changed(row: OperationChanged) -> Values:
         bool(one.attention),
         row.in_flight,
         one.reservable,
-        one.model_dump_json(),
+        one.model_dump_json(exclude_none=True),
     )
 
 

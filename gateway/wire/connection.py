@@ -14,7 +14,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -46,8 +46,7 @@ class TransportFailure(GatewayError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """Where connections lead. `tls` None: in the clear; after a renewal it is another server."""
 
     host: str
