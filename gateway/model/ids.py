@@ -64,6 +64,10 @@ class Identifiers:
         """`new("op")` gives `op_0192f0c4…`: the prefix and 32 hexadecimal digits, in order of time."""
         return f"{prefix}_{_uuid7(int(self._now().timestamp() * 1000), self._entropy(10)):032x}"
 
+    def chance(self, size: int) -> bytes:
+        """Unguessable bytes."""
+        return self._entropy(size)
+
     def nonce(self, size: int = 16) -> str:
         """Unguessable text of `2 * size` hexadecimal digits."""
         return self._entropy(size).hex()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gateway.model.initiations import New
 from gateway.model.money import Money
@@ -21,7 +21,10 @@ __all__ = ["at", "check", "options_of"]
 def at(value: Any, path: str) -> Any:
     """The field at a dotted path, or None where the way ends."""
     for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        if isinstance(value, BaseModel):
+            value = getattr(value, name, None)
+        else:
+            value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
         if value is None:
             return None
     return value
