@@ -97,7 +97,9 @@ def of_operation(operation: Operation) -> Problem:
     if code == "declined":
         detail = f"{operation.partner} declined: {said}" if said else f"{operation.partner} declined"
         return Problem("declined", detail, 422, Outcome.DECLINED, Retry.NEW_REFERENCE, members=members)
-    if code in NOT_SENT_REASONS:
+    # What the partner refused to process, by a code of its own, is no failure of a server: it would be refused again.
+    refused_by_partner = code == "not_sent" and reason is not None and reason.partner_code is not None
+    if code in NOT_SENT_REASONS and not refused_by_partner:
         detail = said or "the act did not happen"
         return Problem("not_sent", detail, 503, Outcome.NOT_SENT, Retry.NEW_REFERENCE, members=members)
     detail = said or f"it failed ({code})"

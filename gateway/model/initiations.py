@@ -22,9 +22,12 @@ from gateway.model.schema import Instant, Metadata, Model, Reference
 
 __all__ = ["Continuation", "Filled", "Initiation", "Inquiry", "Known", "Links", "Memory", "New"]
 
-Links = dict[
-    Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")],
-    Annotated[str, StringConstraints(min_length=1, max_length=64)],
+Links = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")],
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+    ],
+    Field(json_schema_extra={"additionalProperties": False}),  # other names are refused, and the schema says so
 ]
 """The platform's own objects: `{"loan": "LN-1001", "instalment": "1"}`."""
 

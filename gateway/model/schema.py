@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = ["PERSONAL", "SECRET", "Instant", "Line", "Metadata", "Model", "Name", "Reference", "marked"]
 
@@ -72,9 +72,12 @@ Name = Annotated[
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/\-]{1,64}$")]
 """A business key that a platform chose: 1 to 64 letters, digits, and . _ : / -"""
 
-Metadata = dict[
-    Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,40}$")],
-    Annotated[str, StringConstraints(max_length=500)],
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,40}$")],
+        Annotated[str, StringConstraints(max_length=500)],
+    ],
+    Field(json_schema_extra={"additionalProperties": False}),  # other names are refused, and the schema says so
 ]
 """What a platform wants to see again: up to 40 characters a key, 500 a value. Never sent to a partner."""
 

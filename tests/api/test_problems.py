@@ -117,6 +117,13 @@ def test_an_operation_that_failed_says_how(code: str | None, status: int, kind: 
     assert problem.members["operation"]["id"] == "pay_1"
 
 
+def test_what_the_partner_refused_to_process_is_a_failure_of_the_call_and_of_no_server() -> None:
+    problem = of_operation(failed(Reason(code="not_sent", partner_code="U003", partner_message="lies in the past")))
+
+    assert (problem.status, problem.kind, problem.outcome) == (422, "failed", Outcome.NOT_SENT)
+    assert (problem.detail, problem.retry) == ("lies in the past", Retry.NEW_REFERENCE)
+
+
 def test_a_refusal_of_this_floor_takes_the_status_of_its_kind() -> None:
     assert refused("body_too_large", "too large").status == 413
 
