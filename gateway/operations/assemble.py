@@ -6,6 +6,7 @@ Everything comes from the call's body and the stored operation, so that a replay
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -20,15 +21,31 @@ from gateway.model.money import Money
 from gateway.model.problems import AdapterError, FieldError, Invalid
 from gateway.model.terms import KeyForm, Natural, Terms
 from gateway.operations.kinds import KindOf
-from gateway.operations.requirements import at
+from gateway.operations.requirements import at, options_of
 from gateway.store.operation import Operation
 
-__all__ = ["amount_of", "continuation", "fingerprint", "handoff_of", "initiation", "inquiry", "known", "partner_key"]
+__all__ = [
+    "amount_of",
+    "continuation",
+    "fingerprint",
+    "handoff_of",
+    "initiation",
+    "inquiry",
+    "known",
+    "options",
+    "partner_key",
+]
 
 
 def fingerprint(route: str, body: New) -> str:
-    """SHA-256 over the route and every field of the body: what "the same call" means."""
-    return hashlib.sha256(route.encode() + b"\n" + body.model_dump_json().encode()).hexdigest()
+    """SHA-256 over the route and every field of the body: what "the same call" means.
+
+    The order of an object's members says nothing (RFC 8259 section 4), nor whether a default is written out.
+    """
+    said = body.model_dump_json(exclude_defaults=True)
+    if len(body.metadata) > 1 or len(body.links_to) > 1 or body.partner_options:
+        said = json.dumps(json.loads(said), sort_keys=True)
+    return hashlib.sha256(f"{route}\n{said}".encode()).hexdigest()
 
 
 def partner_key(secret: bytes, client: str, connection: str, kind: KindOf, body: New, terms: Terms) -> str:
@@ -79,6 +96,13 @@ def initiation(
 def _blank(model: type[Initiation]) -> Initiation:
     """One that holds the defaults alone: a copy of it, filled in, costs a fifth of a construction."""
     return model.model_construct()
+
+
+def options(operation: Operation, adapter: Adapter[Any]) -> Mapping[str, Any]:
+    """The options of its call once more, as they were checked when it began."""
+    terms = adapter.terms[operation.verb].for_method(operation.method)
+    given = operation.body.get("partner_options", {}).get(operation.partner, {})
+    return options_of(terms, given, operation.partner)[0]
 
 
 def handoff_of(operation: Operation) -> Handoff:

@@ -17,13 +17,15 @@ from typing import Any
 
 from gateway.adapters.verbs import VERBS, Verb
 from gateway.model.clock import Clock
-from gateway.model.problems import GatewayError
+from gateway.model.initiations import New
+from gateway.model.insurance import NewPolicy, NewQuote, Offer
+from gateway.model.problems import GatewayError, StorageError
 from gateway.model.states import Meaning, State
 from gateway.model.terms import ByKey, ByParent, ByPartnerId, Inquiry, Remembered, Replay, Terms
 from gateway.operations import assemble
 from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
-from gateway.operations.facts import Said, Source
+from gateway.operations.facts import HORIZON, Said, Source
 from gateway.operations.kinds import KINDS, starting_verb
 from gateway.operations.running import Run, Runner
 from gateway.store.interface import Stale, Store, Unchanged
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 BATCH = 32
 LEASE = timedelta(seconds=60)
 IDLE_SECONDS = 0.5
+POSTPONED = timedelta(minutes=5)
+POSTPONED_AT_MOST = timedelta(hours=1)
 
 
 class Inquirer:
@@ -74,19 +78,31 @@ class Inquirer:
         """Ask about everything that is due now. How many."""
         now = self._clock.now()
         due = await self._store.due(now, now + LEASE, self._worker, BATCH)
-        await asyncio.gather(*(self._one(operation) for operation in due))
+        ends = await asyncio.gather(*(self._one(operation) for operation in due), return_exceptions=True)
+        for failure in filter(None, ends):
+            if isinstance(failure, StorageError):
+                raise failure
+            log.error("an inquiry could not be put off (%s); its lease holds it back", type(failure).__name__)
         return len(due)
 
     async def _one(self, operation: Operation) -> None:
         try:
             await self.inquire(operation)
-        except GatewayError as failure:
-            log.warning("the inquiry about %s failed: %s", operation.id, failure)
-        finally:
-            await self._store.release(operation.id, self._worker)
+        except StorageError:
+            raise
+        # What went wrong may go wrong each time: it must come again later, and must not stand before all others.
+        except Exception as failure:  # noqa: BLE001 - see above
+            why = str(failure) if isinstance(failure, GatewayError) else type(failure).__name__
+            log.warning("the inquiry about %s failed: %s", operation.id, why)
+            await self._put_off(operation, f"the inquiry failed ({type(failure).__name__}); see the gateway's log")
+        await self._store.release(operation.id, self._worker)
+
+    async def _put_off(self, operation: Operation, why: str) -> None:
+        reason = Reason(code="adapter_error", detail=why)
+        await self._apply(operation, Said(Meaning.NOT_PROCESSED, Source.INQUIRY, reason=reason), Work(self._store))
 
     async def inquire(self, operation: Operation) -> Operation:
-        """Ask about one operation now and apply what is learnt. Raises `StorageError`."""
+        """Ask about one operation now and apply what is learnt. Raises `StorageError`, and what assembling raises."""
         work = Work(self._store)
         connection = self._connections.get(operation.connection)
         if connection is None:
@@ -122,8 +138,9 @@ class Inquirer:
         parent = await self._store.operation(operation.parent) if operation.parent else None
         _, model = starting_verb(kind, body, parent.kind if parent else None)
         known = assemble.known(parent, connection.adapter) if parent else None
-        options = operation.body.get("partner_options", {}).get(operation.partner, {})
-        question: Any = assemble.initiation(model, body, operation, parent=known, options=options)
+        options = assemble.options(operation, connection.adapter)
+        quoted = await self._quoted(body)
+        question: Any = assemble.initiation(model, body, operation, parent=known, options=options, quoted=quoted)
         if verb is kind.proceed:
             question = assemble.continuation(question, operation, connection.adapter, None)
         content = await self._content(operation)
@@ -138,6 +155,11 @@ class Inquirer:
         if said.meaning is Meaning.SEEN:  # it says again that it knows the act, and nothing about its fate
             said = replace(said, meaning=Meaning.PROCESSING)
         return await self._apply(operation, said, work, **exchange.summary(operation))
+
+    async def _quoted(self, body: New) -> tuple[NewQuote, Offer] | None:
+        """The offer that a policy was bound by; whether it still stands is no question any more."""
+        quote = await self._store.operation(body.quote) if isinstance(body, NewPolicy) and body.quote else None
+        return assemble.quoted(quote, body) if quote is not None and isinstance(body, NewPolicy) else None
 
     def _form(self, operation: Operation, connection: Connection) -> Inquiry | None:
         terms = self._door.terms(operation)
@@ -175,10 +197,14 @@ class Inquirer:
         return await self._door.apply(operation, said, work, **also)
 
     async def _postpone(self, operation: Operation, work: Work, why: str) -> Operation:
-        """Nobody can be asked now; it stays as it is, and its time comes again."""
+        """Nobody can be asked now; its time comes again, less often the older it is."""
+        now = self._clock.now()
         said = Said(Meaning.UNDECLARED, Source.INQUIRY, reason=Reason(code="no_inquiry", detail=why))
-        if operation.state is State.PROCESSING:
+        begun = operation.last_sent_at or operation.created_at
+        # What no person can do anything about any more is as much in doubt as what the partner works on.
+        over = operation.state is State.REQUIRES_ACTION and now >= (operation.next_action_until or begun + HORIZON)
+        if operation.state is State.PROCESSING or over:
             said = replace(said, source=Source.RECOVERY)
-        again = self._clock.now() + timedelta(minutes=5)
+        again = now + min(max(POSTPONED, (now - begun) / 8), POSTPONED_AT_MOST)
         also: dict[str, Any] = {"next_inquiry_at": again} if operation.open else {}
         return await self._apply(operation, said, work, **also)

@@ -43,6 +43,15 @@ class TestRepeats:
             assert (again.operation.id, again.replayed) == (first.operation.id, True)
             assert len(h.bank.ledger.arrivals) == 1
 
+    async def test_the_order_in_which_members_are_written_makes_no_other_call(self, tmp_path: Path) -> None:
+        async with house(tmp_path) as h:
+            links = {"loan": "LN-1", "instalment": "1"}
+            first = await h.pay(reference="LN-1", key="k", metadata={"a": "1", "b": "2"}, links_to=links)
+            backwards = dict(reversed(links.items()))
+            again = await h.pay(reference="LN-1", key="k", metadata={"b": "2", "a": "1"}, links_to=backwards)
+
+            assert (again.operation.id, again.replayed) == (first.operation.id, True)
+
     async def test_the_same_key_with_another_body_is_refused(self, tmp_path: Path) -> None:
         async with house(tmp_path) as h:
             await h.pay("1.00", "LN-1", key="k")

@@ -8,12 +8,19 @@ import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.model.states import Attention, State
 from gateway.model.terms import Remembered, Replay, hours, minutes
+from gateway.operations import assemble
+from gateway.operations.connections import Connections
+from gateway.operations.inquiry import Inquirer
+from gateway.operations.kinds import KindOf
 from gateway.sandbox import Point
+from gateway.store.interface import OperationOpened
+from gateway.store.operation import Operation
 from gateway.testing import ManualClock
 from tests.house import House, house, until
 
@@ -183,3 +190,83 @@ class TestRestart:
 
             assert (answer.operation.id, answer.replayed) == (payment.id, True)
             assert again.bank.ledger.arrivals == []
+
+
+class TestTrouble:
+    """What goes wrong in asking about one operation never stands before the others, and is not tried in a circle."""
+
+    async def test_what_cannot_be_asked_about_comes_again_at_the_rhythm(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = ManualClock()
+        async with house(tmp_path, clock=clock) as h:
+            stuck, sound = await doubtful(h), await doubtful(h)
+            put_together = assemble.inquiry
+
+            def stumbles(kind: KindOf, operation: Operation, *more: Any) -> Any:
+                if operation.id == stuck:
+                    raise ValueError("a memory of another time")
+                return put_together(kind, operation, *more)
+
+            monkeypatch.setattr(assemble, "inquiry", stumbles)
+            clock.advance(timedelta(seconds=1))
+
+            rounds = [await h.inquirer.round() for _ in range(5)]
+
+            assert rounds == [2, 0, 0, 0, 0]
+            assert (await h.stands(sound)).state is State.SUCCEEDED
+            standing = await h.stands(stuck)
+            assert (standing.state, standing.next_inquiry_at) == (State.UNKNOWN, clock.now() + timedelta(seconds=2))
+
+    async def test_a_bank_that_answers_about_another_amount_is_not_asked_in_a_circle(self, tmp_path: Path) -> None:
+        clock = ManualClock()
+        async with house(tmp_path, clock=clock) as h:
+            transfer = await doubtful(h)
+            genuine = h.bank.answer
+            h.bank.answer = lambda order: genuine({**order, "cents": 5})  # type: ignore[method-assign]  # another amount
+            clock.advance(timedelta(seconds=1))
+
+            rounds = [await h.inquirer.round() for _ in range(5)]
+
+            standing = await h.stands(transfer)
+            assert rounds == [1, 0, 0, 0, 0]
+            assert (standing.state, [item.code for item in standing.attention]) == (State.UNKNOWN, [Attention.CONFLICT])
+
+    async def test_a_process_that_died_before_anything_acted_leaves_a_failure(self, tmp_path: Path) -> None:
+        clock = ManualClock()
+        async with house(tmp_path, clock=clock) as h:
+            done = (await h.transfer()).operation
+            begun = done.model_copy(
+                update={
+                    "id": "trf_begun",
+                    "reference": "BEGUN",
+                    "partner_key": "B" * 32,
+                    "state": State.PROCESSING,
+                    "version": 1,
+                    "attempts": 0,
+                    "may_have_acted": True,
+                }
+            )
+            await h.store.commit([OperationOpened(begun)])
+            await h.inquirer.recover()
+
+            await h.inquirer.round()
+
+            standing = await h.stands("trf_begun")
+            assert standing.state is State.FAILED
+            assert standing.reason is not None
+            assert standing.reason.code == "not_sent"
+
+
+async def test_a_connection_that_is_gone_leaves_doubt_that_comes_up_ever_less_often(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+        gone = Inquirer(h.store, Connections({}, {}), h.door, h.inquirer._runner, clock, "alone")
+        clock.advance(timedelta(days=1))
+
+        await gone.round()
+
+        standing = await h.stands(transfer)
+        assert standing.state is State.UNKNOWN
+        assert standing.next_inquiry_at == clock.now() + timedelta(hours=1)
