@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -282,7 +283,8 @@ def _channel(
     watched: Watched,
 ) -> Channel:
     """The way out. Neither breaker nor retry budget rests: each case shows what one act does."""
-    tls = TLS(*(text_of(told.tls.get(name)) for name in ("ca", "certificate", "key"))) if told.tls else None
+    given = {name: text_of(told.tls.get(name)) for name in ("ca", "certificate", "key")}
+    tls = TLS(given["ca"] or _nobody(), given["certificate"], given["key"])
     return Channel.open(
         connection=adapter.name,
         partner=adapter.name,
@@ -300,6 +302,21 @@ def _channel(
         breaker=Breaker(adapter.name, clock, rest_seconds=0, patience_seconds=0),
         budget=Budget(tokens=1e6),
     )
+
+
+@cache
+def _nobody() -> str:
+    """An authority that has issued nothing, for institutions without TLS: reading the system's store takes longer than
+    everything else that a case does."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    start = datetime.now(UTC)
+    blank = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    dated = blank.not_valid_before(start).not_valid_after(start + timedelta(days=1))
+    return dated.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def keys_of(told: Onboarding) -> KeyRing:
