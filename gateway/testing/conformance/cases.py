@@ -27,7 +27,7 @@ from gateway.testing.conformance.scenario import Reading, Scenario
 from gateway.testing.house import House, adapter_house
 from gateway.testing.watching import Watched
 
-__all__ = ["Bench", "Day", "Outcome", "entries_of", "name_of_the_act", "run_scenario"]
+__all__ = ["Bench", "Day", "Outcome", "entries_of", "name_of_the_act", "nowhere", "run_scenario"]
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Bench:
 
     def _onboard(self) -> None:
         self.template.mkdir(parents=True)
-        self.simulator.onboard(self.template, "http://127.0.0.1:1")
+        self.simulator.onboard(self.template, nowhere(self.simulator))
 
     def run_day(self, directory: Path) -> Day:
         """Run every scenario once, in a loop of its own."""
@@ -104,6 +104,11 @@ class Bench:
         day.logs = "\n".join(lines)
         day.database = b"".join(path.read_bytes() for path in sorted(directory.glob("lendgate.db*")))
         return day
+
+
+def nowhere(simulator: type[Simulator]) -> str:
+    """An address of its kind at which nobody listens."""
+    return f"{'https' if simulator.tls else 'http'}://127.0.0.1:1"
 
 
 async def _tried(house: House[Any], scenario: Scenario) -> Outcome:

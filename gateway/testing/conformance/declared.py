@@ -19,7 +19,7 @@ from gateway.model.terms import Terms
 from gateway.operations.facts import Said, Source, decide
 from gateway.operations.kinds import KINDS, KindOf
 from gateway.store.operation import Operation
-from gateway.testing.conformance.cases import Bench
+from gateway.testing.conformance.cases import Bench, nowhere
 from gateway.testing.conformance.checks import check, fail
 from gateway.testing.house import KIND_OF, text_of
 
@@ -86,7 +86,7 @@ class Declared:
     @check("SETTINGS-01")
     def test_settings_01_a_wrong_setting_is_named(self, bench: Bench, tmp_path: Path) -> None:
         """Each that is needed, taken away; and one that nobody knows."""
-        told = bench.simulator.onboard(tmp_path, "http://127.0.0.1:1").settings
+        told = bench.simulator.onboard(tmp_path, nowhere(bench.simulator)).settings
         given = {name: text_of(value) for name, value in {**told, **bench.settings}.items()}
         model = self.adapter.settings_model
         model.model_validate(given)
