@@ -1,4 +1,4 @@
-"""One example body for each call that acts. A test holds each against its model, so that none goes stale."""
+"""One example body for each call that takes one. A test holds each against its model, so that none goes stale."""
 
 from __future__ import annotations
 
@@ -80,6 +80,15 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "scopes": ["accounts", "balances", "transactions"],
         "expires_at": "2026-06-01T00:00:00Z",
         "return_url": "https://shop.example/back",
+    },
+    "POST /v1/operations/{id}/settle": {
+        "state": "succeeded",
+        "reason": "The bank confirmed by telephone that the money arrived",
+        "evidence": "Ticket 4711, statement of 2 March, line 12",
+    },
+    "POST /v1/webhook-endpoints": {
+        "url": "https://shop.example/lendgate/events",
+        "kinds": ["payment.*", "refund.*", "*.attention"],
     },
     "POST /v1/consents/{id}/revoke": {"connection": "thames_bank", "reference": "LN-1001/consent-end"},
 }

@@ -92,6 +92,7 @@ class _Parts(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield self._callbacks()
+        yield self._webhooks()
         connections = self._gateway.connections
         working = GaugeMetricFamily("lendgate_connection_working", "1: it works; 0: broken", labels=["connection"])
         for connection in connections:
@@ -108,6 +109,16 @@ class _Parts(Collector):
         )
         for (connection, verdict), count in sorted(self._gateway.callbacks.verdicts.items()):
             family.add_metric([connection, verdict], count)
+        return family
+
+    def _webhooks(self) -> Metric:
+        family = CounterMetricFamily(
+            "lendgate_webhook_deliveries",
+            "Attempts to tell platforms, by how they ended; a dead delivery counts as failed too",
+            labels=["ended"],
+        )
+        for ended, count in sorted(self._gateway.notifier.ended.items()):
+            family.add_metric([ended], count)
         return family
 
     def _sends(self) -> Metric:

@@ -188,6 +188,10 @@ MEANINGS: Final = {
 }
 
 
+MADE: Final = {201: "It was made"}
+"""Where the call is about no operation."""
+
+
 def _answers(route: Route, refs: Refs) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if route.idempotent:
@@ -195,7 +199,7 @@ def _answers(route: Route, refs: Refs) -> dict[str, Any]:
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     return {
         str(status): {
-            "description": MEANINGS[status],
+            "description": MEANINGS[status] if route.idempotent else MADE.get(status, MEANINGS[status]),
             "headers": headers,
             "content": {"application/json": {"schema": refs[model, "serialization"]}},
         }

@@ -19,6 +19,7 @@ from gateway.api.resources import (
     payments,
     returns,
     transfers,
+    webhooks,
 )
 
 __all__ = ["PAGES", "ROUTES"]
@@ -32,6 +33,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *accounts.ROUTES,
     *operations.ROUTES,
     *events.ROUTES,
+    *webhooks.ROUTES,
     *partners.ROUTES,
 )
 

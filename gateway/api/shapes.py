@@ -16,11 +16,17 @@ from gateway.model.problems import Outcome, Retry
 from gateway.model.schema import Instant, Model
 from gateway.model.states import State
 from gateway.store.operation import AttentionItem, Kind, Reason
+from gateway.store.webhooks import DeliveryState
 
 __all__ = [
     "AccountPage",
     "BalancePage",
     "ConnectionView",
+    "DeliveryPage",
+    "DeliveryView",
+    "EndpointList",
+    "EndpointView",
+    "EndpointWithSecret",
     "EventPage",
     "EventView",
     "FieldErrorView",
@@ -32,6 +38,7 @@ __all__ = [
     "RecordView",
     "Requirements",
     "TermsView",
+    "TestView",
     "Timeline",
     "TransactionPage",
 ]
@@ -138,6 +145,61 @@ class EventPage(Model):
 
     events: list[EventView]
     next_after: int
+
+
+class EndpointView(Model):
+    """Where a client is told what happens. One that is not `active` said that it is gone (410); test it to go on."""
+
+    id: Annotated[str, Field(examples=["whe_019ab4c2f1e07c4c9d0b7a1f3a5e6d70"])]
+    client: str
+    url: str
+    kinds: Annotated[list[str], Field(description="Patterns of event types; none means all of them")]
+    active: bool
+    created_at: Instant
+
+
+class EndpointWithSecret(EndpointView):
+    """An endpoint with its new secret, which is shown only here."""
+
+    secret: Annotated[str, Field(description="`whsec_` and base64, as Standard Webhooks has it")]
+
+
+class EndpointList(Model):
+    """Oldest first."""
+
+    endpoints: list[EndpointView]
+
+
+class DeliveryView(Model):
+    """One event on its way to one endpoint."""
+
+    event: Annotated[str, Field(description="The event's id, which every try carries as `webhook-id`")]
+    type: str
+    operation: str
+    cursor: Annotated[int, Field(description="Of the event, in the feed")]
+    state: Annotated[DeliveryState, Field(description="`dead`: given up after the last try")]
+    attempts: int
+    next_attempt_at: Annotated[
+        Instant | None, Field(description="Absent while it waits for an earlier event of its operation")
+    ] = None
+    last_status: int | None = None
+    last_detail: str | None = None
+    updated_at: Instant
+
+
+class DeliveryPage(Model):
+    """Newest first. `next_cursor` leads to older ones; without it there are none."""
+
+    deliveries: list[DeliveryView]
+    next_cursor: int | None = None
+
+
+class TestView(Model):
+    """What came of a test."""
+
+    delivered: bool
+    status: int | None = None
+    detail: str
 
 
 class RecordView(Model):

@@ -33,6 +33,7 @@ __all__ = [
     "PluginsSection",
     "SandboxSection",
     "SigningKeySection",
+    "WebhooksSection",
 ]
 
 INSTALLATION_SECRET_BYTES_AT_LEAST: Final = 32
@@ -256,6 +257,21 @@ class AuditSection(Model):
     )
 
 
+class WebhooksSection(Model):
+    """How platforms are told what happened: their endpoints must be https and have public addresses."""
+
+    private_hosts: tuple[Host, ...] = Field(
+        default=(),
+        description="`host:port` (or `host`, for port 443) of endpoints that may be called although their addresses "
+        "are not public",
+    )
+    ca: str | None = Field(
+        default=None,
+        description="PEM of the authority that the certificates of those hosts must lead to; the system's own if it is "
+        "left out",
+    )
+
+
 class SandboxSection(Model):
     """Where `lendgate sandbox` simulates partners: for people and their tools, the gateway does not read it."""
 
@@ -270,6 +286,7 @@ class Configuration(Model):
     connections: dict[Name, ConnectionSection] = Field(default_factory=dict)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
+    webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
 
     _folder: FilePath = PrivateAttr(FilePath())

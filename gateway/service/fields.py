@@ -19,6 +19,7 @@ from gateway.service.config import (
     GatewaySection,
     PluginsSection,
     SandboxSection,
+    WebhooksSection,
 )
 
 __all__ = ["SECTIONS", "Key", "as_markdown", "keys"]
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "connections.<name>": ConnectionSection,
     "plugins": PluginsSection,
     "audit": AuditSection,
+    "webhooks": WebhooksSection,
     "sandbox": SandboxSection,
 }
 

@@ -14,8 +14,10 @@ from gateway.model.ids import Identifiers
 from gateway.operations.callbacks import Callbacks
 from gateway.operations.connections import Connections
 from gateway.operations.door import Door
+from gateway.operations.endpoints import Endpoints
 from gateway.operations.engine import Engine
 from gateway.operations.inquiry import Inquirer
+from gateway.operations.notifications import Notifier
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.store.interface import Store
@@ -53,6 +55,8 @@ class Gateway:
     callbacks: Callbacks
     returns: Returns
     reads: Reads
+    endpoints: Endpoints
+    notifier: Notifier
     clock: Clock
     ids: Identifiers
     audit_log: Path | None = None  # where this process publishes the transparency log, if it does

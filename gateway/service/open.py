@@ -45,6 +45,7 @@ from gateway.service.learning import KeyLearner
 from gateway.service.log import Publisher
 from gateway.service.stores import open_store
 from gateway.service.watchdog import Watchdog, leave_out_blockers
+from gateway.service.webhooks import Notifying, notifying
 from gateway.service.workers import Worker, Workers
 from gateway.store.interface import Recorded, Store
 from gateway.wire.channel import Channel
@@ -209,6 +210,8 @@ def _floors(
     runner = Runner(clock, ids)
     inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
     engine = _engine(ground, connections, door, runner)
+    told = _notifying(ground)
+    door.listeners.append(told.notifier.tell)
     reads = Reads(store, connections, clock, ids)
     for connection in connections:
         learners[connection.name].ready(connection, reads)
@@ -226,6 +229,8 @@ def _floors(
         callbacks=Callbacks(store, connections, door, journal, clock, ids, ground.sealer.seal),
         returns=Returns(store, connections, engine, door, runner, inquirer, clock),
         reads=reads,
+        endpoints=told.endpoints,
+        notifier=told.notifier,
         clock=clock,
         ids=ids,
         audit_log=ground.log.directory if ground.log else None,
@@ -253,6 +258,19 @@ def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runne
     )
 
 
+def _notifying(ground: _Ground) -> Notifying:
+    return notifying(
+        ground.configuration.webhooks,
+        sandbox=ground.configuration.gateway.mode == "sandbox",
+        store=ground.store,
+        journal=ground.journal,
+        sealer=ground.sealer,
+        clock=ground.clock,
+        ids=ground.ids,
+        stack=ground.stack,
+    )
+
+
 def _clients(configuration: Configuration) -> Mapping[str, Client]:
     return {
         hash: Client(name, client.role, hash)
@@ -274,6 +292,7 @@ async def _begin(gateway: OpenGateway) -> None:
     if gateway.log is not None:
         gateway.workers.start(gateway.log.worker())
     gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
+    gateway.workers.start(Worker("webhooks", gateway.notifier.run, gateway.notifier.stop))
     gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)
     watchdog = Watchdog(_packages(gateway.registry), gateway.configuration.blockers)
     watchdog.start()

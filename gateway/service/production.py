@@ -48,6 +48,8 @@ def refusals(configuration: Configuration) -> Iterator[tuple[Path, str]]:
         for path, text in _texts(connection.model_dump(), ("connections", name)):
             if _is_development_certificate(text):
                 yield path, "is a development certificate; production needs the partner's, or one that it accepts"
+    if _is_development_certificate(configuration.webhooks.ca or ""):
+        yield ("webhooks", "ca"), "is a development certificate; production needs that of the platforms' own authority"
     yield from _files(configuration)
 
 

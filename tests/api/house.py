@@ -35,7 +35,9 @@ from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
 from gateway.sandbox import Running, serve
+from gateway.service.config import WebhooksSection
 from gateway.service.gateway import Client, Gateway
+from gateway.service.webhooks import notifying
 from gateway.store.sqlite import SQLiteStore
 from gateway.wire.channel import Channel
 from gateway.wire.transport import Transport
@@ -51,6 +53,11 @@ KEYS = {
 }
 ROLES = {"shop": "platform", "other_shop": "platform", "operator": "operator", "auditor": "auditor"}
 SEALING_KEY = b"k" * 32
+PLUGINS = [
+    Plugin("riverbank", "lendgate-riverbank", "1.0", adapters={"riverbank": Riverbank}),
+    Plugin("thames", "lendgate-thames", "1.0", adapters={"thames": Thames}),
+    Plugin("severn", "lendgate-severn", "0.1", broken="ImportError: no module named severn"),
+]
 
 
 def clients() -> dict[str, Client]:
@@ -183,13 +190,19 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Gateway, Mapping[str, Runn
                 secrets=lambda name: "",
             )
             connections[adapter.name] = Connection(adapter.name, adapter, channel, keys, f"token-{adapter.name}")
-        gateway = _gateway(store, journal, Connections(connections, {"severn": "its key file is missing"}), clock, ids)
+        attached = Connections(connections, {"severn": "its key file is missing"})
+        gateway = _gateway(store, journal, attached, clock, ids, stack)
         stack.push_async_callback(gateway.engine.drain, timedelta(seconds=5))
         yield gateway, {"riverbank": river, "thames": thames}
 
 
 def _gateway(
-    store: SQLiteStore, journal: Journal, connections: Connections, clock: SystemClock, ids: Identifiers
+    store: SQLiteStore,
+    journal: Journal,
+    connections: Connections,
+    clock: SystemClock,
+    ids: Identifiers,
+    stack: AsyncExitStack,
 ) -> Gateway:
     runner, url = Runner(clock, ids), "http://127.0.0.1:8080"
     door = Door(store, journal, connections, clock, ids)
@@ -205,25 +218,25 @@ def _gateway(
         public_url=url,
     )
     inquirer = Inquirer(store, connections, door, runner, clock, "test")
-    plugins = [
-        Plugin("riverbank", "lendgate-riverbank", "1.0", adapters={"riverbank": Riverbank}),
-        Plugin("thames", "lendgate-thames", "1.0", adapters={"thames": Thames}),
-        Plugin("severn", "lendgate-severn", "0.1", broken="ImportError: no module named severn"),
-    ]
+    sealer = Sealer(SEALING_KEY)
+    on: Any = {"store": store, "journal": journal, "sealer": sealer, "clock": clock, "ids": ids, "stack": stack}
+    told = notifying(WebhooksSection(), sandbox=True, **on)
     return Gateway(
         mode="sandbox",
         public_url=url,
         clients=clients(),
-        registry=Registry(plugins),
+        registry=Registry(PLUGINS),
         connections=connections,
         store=store,
         journal=journal,
         engine=engine,
         door=door,
         inquirer=inquirer,
-        callbacks=Callbacks(store, connections, door, journal, clock, ids, Sealer(SEALING_KEY).seal),
+        callbacks=Callbacks(store, connections, door, journal, clock, ids, sealer.seal),
         returns=Returns(store, connections, engine, door, runner, inquirer, clock),
         reads=Reads(store, connections, clock, ids),
+        endpoints=told.endpoints,
+        notifier=told.notifier,
         clock=clock,
         ids=ids,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +82,6 @@ def test_the_operator_may_allow_a_private_host_but_not_in_the_clear() -> None:
     for url in ("http://10.0.0.5:8443/hook", "https://10.0.0.5/hook", "https://10.0.0.6:8443/hook"):
         with pytest.raises(Invalid):
             places.check(url)
-
-
-@pytest.fixture
-async def lender(tmp_path: Path) -> AsyncIterator[Office]:
-    async with office(tmp_path) as opened:
-        yield opened
 
 
 async def test_a_name_that_turns_out_to_be_near_us_is_not_called(

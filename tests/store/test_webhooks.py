@@ -36,7 +36,7 @@ def an_endpoint(client: str = "shop", url: str = "", **fields: object) -> Endpoi
 
 
 async def added(store: Store, **fields: object) -> Endpoint:
-    endpoint = an_endpoint(**fields)  # type: ignore[arg-type]  # as above
+    endpoint = an_endpoint(**fields)  # type: ignore[arg-type]  # only fields of an endpoint are given
     await store.commit([EndpointAdded(endpoint)])
     return endpoint
 
