@@ -39,6 +39,6 @@ def derive_partner_key(secret: bytes, client: str, connection: str, kind: str, r
         smallest = 10 ** (form.length - 1)
         return str(smallest + int.from_bytes(first, "big") % (9 * smallest))
     if form.length <= IN_ONE_DIGEST:
-        return base64.b32encode(first).decode()[: form.length]
+        return base64.b32encode(first[: (form.length * 5 + 7) // 8]).decode()[: form.length]
     second = hmac.digest(secret, first + message, "sha256")
     return base64.b32encode(first + second).decode()[: form.length]

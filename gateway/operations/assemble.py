@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from gateway.adapters.adapter import Adapter
 from gateway.crypto.partner_keys import derive_partner_key
@@ -37,14 +37,15 @@ __all__ = [
 ]
 
 
+SORTED: Final = json.JSONEncoder(sort_keys=True)
+
+
 def fingerprint(route: str, body: New) -> str:
     """SHA-256 over the route and every field of the body: what "the same call" means.
 
     The order of an object's members says nothing (RFC 8259 section 4), nor whether a default is written out.
     """
-    said = body.model_dump_json(exclude_defaults=True)
-    if len(body.metadata) > 1 or len(body.links_to) > 1 or body.partner_options:
-        said = json.dumps(json.loads(said), sort_keys=True)
+    said = SORTED.encode(body.model_dump(mode="json", exclude_defaults=True))
     return hashlib.sha256(f"{route}\n{said}".encode()).hexdigest()
 
 
