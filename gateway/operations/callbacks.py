@@ -75,7 +75,7 @@ class Callbacks:
         if proven is None:
             await self._unproven_one(connection, callback, digest)
             return REFUSAL
-        id = await self._keep(connection, callback, digest)
+        id = await self._keep(connection, callback, digest, self._ids.new("cb"))
         return await self._apply(connection, proven, id, digest)
 
     def _prove(self, connection: Connection, callback: Callback) -> Callback | None:
@@ -89,8 +89,8 @@ class Callbacks:
             return None
         return Callback(callback.method, callback.target, callback.headers, body, callback.received_at)
 
-    async def _keep(self, connection: Connection, callback: Callback, digest: str) -> str:
-        id = self._ids.new("cb")
+    async def _keep(self, connection: Connection, callback: Callback, digest: str, id: str) -> str:
+        """Store it under `id`; the id under which the same bytes are stored already, if they are."""
         sealed = self._seal(callback.body, id.encode())
         try:
             await self._store.commit([CallbackStored(id, connection.name, digest, self._clock.now(), sealed)])
@@ -160,6 +160,8 @@ class Callbacks:
         self._unproven[connection.name] += 1
         if self._unproven[connection.name] > UNPROVEN_KEPT_PER_HOUR:
             return
-        id = await self._keep(connection, callback, digest)
+        id = self._ids.new("cb")
+        if await self._keep(connection, callback, digest, id) != id:
+            return  # the same bytes are there already; a worse signature takes nothing from what they proved
         await self._settle(connection, id, digest, "forged")
         self.verdicts[connection.name, "forged"] -= 1

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from gateway.audit.journal import Journal
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
-from gateway.model.problems import StorageError
+from gateway.model.problems import Conflicting, StorageError
 from gateway.model.states import Meaning, State
 from gateway.model.terms import Terms
 from gateway.operations.connections import Connections
-from gateway.operations.facts import HORIZON, Change, Said, Source, decide
+from gateway.operations.facts import HORIZON, Change, Said, Source, conflict, decide
 from gateway.operations.view import public
 from gateway.store.interface import EventStaged, OperationChanged, Recorded, Released, Row, Stale, Store
 from gateway.store.operation import Operation
@@ -29,6 +30,9 @@ __all__ = ["Door"]
 
 log = logging.getLogger(__name__)
 TRIES = 20
+LET_GO = frozenset({State.FAILED, State.CANCELLED})
+"""States in which the store lets go of the partner key."""
+
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -55,28 +59,24 @@ class Door:
     async def apply(self, operation: Operation, said: Said, work: Work, **also: Any) -> Operation:
         """Apply `said` to `operation` in the commit of `work`; `also` are fields that the caller knows (attempts, …).
 
-        Raises `StorageError`; then nothing changed, and nothing may be told.
+        Raises `StorageError`, and `Conflicting` for a person's word about what another operation holds by now; then
+        nothing changed, and nothing may be told.
         """
         for _ in range(TRIES):
-            change = decide(operation, said, self.terms(operation), self._clock.now(), self._horizon)
+            change = await self._decide(operation, said)
             if also:
-                change = Change(
-                    change.operation.model_copy(update=also),
-                    change.previous,
-                    change.events,
-                    change.released,
-                    change.raised,
-                )
+                change = replace(change, operation=change.operation.model_copy(update=also))
             work.add(*self._rows(operation, change, said))
+            changes = [change, *await self._follow_up(change, work)]
             try:
                 await work.commit()
             except Stale:
                 work.drop_changes()
                 operation = await self._again(operation)
                 continue
-            for listener in self.listeners:
-                listener(change.operation, change.events)
-            await self._follow_up(change)
+            for one in changes:
+                for listener in self.listeners:
+                    listener(one.operation, one.events)
             return change.operation
         raise StorageError(f"{operation.id} was changed {TRIES} times while one fact waited")
 
@@ -90,6 +90,20 @@ class Door:
         if not found.inquiry and operation.verb in declared:
             found = declared[operation.verb]
         return found.for_method(operation.method)
+
+    async def _decide(self, operation: Operation, said: Said) -> Change:
+        terms, now = self.terms(operation), self._clock.now()
+        change = decide(operation, said, terms, now, self._horizon)
+        if operation.state not in LET_GO or change.operation.state in LET_GO:
+            return change
+        # It would come back to life. Its partner key was free meanwhile: what the partner says may be about another.
+        holder = await self._store.operation_by_partner_key(operation.connection, operation.kind, operation.partner_key)
+        if holder is None or holder.id == operation.id:
+            return change
+        why = f"its partner key belongs to {holder.id} now"
+        if said.source is Source.PERSON:
+            raise Conflicting(f"{why}; settle that one", kind="partner_key_taken", members={"operation": holder.id})
+        return conflict(operation, said, why, terms, now)
 
     async def _again(self, operation: Operation) -> Operation:
         found = await self._store.operation(operation.id)
@@ -135,15 +149,17 @@ class Door:
             document["undeclared_code"] = said.fact.code if said.fact else None
         return EventStaged(self._ids.new("evt"), new.client, new.id, kind, at, ENCODER.encode(document))
 
-    async def _follow_up(self, change: Change) -> None:
-        """A cancellation that succeeded is proof about its parent."""
+    async def _follow_up(self, change: Change, work: Work) -> list[Change]:
+        """A cancellation that succeeded is proof about its parent, in the same commit: no crash comes in between."""
         new = change.operation
         if new.kind != "cancellation" or new.state is not State.SUCCEEDED or change.previous is State.SUCCEEDED:
-            return
+            return []
         parent = await self._store.operation(new.parent or "")
         if parent is None:
-            return
+            return []
         status = {"consent": "revoked", "policy": "cancelled"}.get(parent.kind)
         meaning = Meaning.SUCCEEDED if status else Meaning.CANCELLED
         said = Said(meaning, Source.FOLLOW_UP, status=status, evidence=new.id)
-        await self.apply(parent, said, Work(self._store))
+        follows = await self._decide(parent, said)
+        work.add(*self._rows(parent, follows, said))
+        return [follows]

@@ -106,13 +106,13 @@ class Engine:
 
     async def initiate(self, kind: Kind, body: New, call: Call, *, parent: str | None = None) -> Answered:
         """Open an operation and run its verb. Raises `Refused` (nothing was sent) and `StorageError`."""
-        if self._draining:
-            raise Overloaded("the gateway is shutting down", retry=Retry.SAME_KEY, retry_after_seconds=5)
+        self._refuse_at_the_end()
         print_ = assemble.fingerprint(call.route, body)
         replay = await self._replayed(call, print_)
         if replay is not None:
             return replay
         plan = await self._plan(KINDS[kind], body, call, print_, parent)
+        self._refuse_at_the_end()  # nothing is awaited from here until `drain` can see the task
         task = self.own(self._begin(plan))
         try:
             return Answered(await self._wait(task, plan))
@@ -129,8 +129,13 @@ class Engine:
     async def drain(self, limit: timedelta) -> None:
         """Take no new calls and let the running ones come to their end, at most for `limit`."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=limit.total_seconds())
+        until = asyncio.get_running_loop().time() + limit.total_seconds()
+        while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left)  # a return or a refresh may have begun meanwhile
+
+    def _refuse_at_the_end(self) -> None:
+        if self._draining:
+            raise Overloaded("the gateway is shutting down", retry=Retry.SAME_KEY, retry_after_seconds=5)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -220,8 +225,9 @@ class Engine:
             handoff=assemble.stored(self._handoff(connection)),
             may_have_acted=True,
             acted_verb=verb.name,
-            last_sent_at=now,
+            # Until the run says it exactly: a key's life counts from the first moment, a settle window from the last.
             first_sent_at=now,
+            last_sent_at=now + connection.deadline,
             # Should the process die in the middle, the inquiry after the deadline finds out what became of it.
             next_inquiry_at=now + connection.deadline + timedelta(seconds=5),
         )
@@ -328,6 +334,8 @@ class Engine:
                 members={"parent": plan.operation.parent or ""},
             ) from None
         detail = "the partner knows another act under this business key"
+        if taken.operation and await self.store.operation(taken.operation, plan.call.client) is None:
+            members = {}  # it is another client's, who shares the connection
         raise Conflicting(detail, kind="partner_key_taken", members=members) from None
 
 

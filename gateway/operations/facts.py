@@ -23,7 +23,7 @@ from gateway.model.terms import Terms
 from gateway.operations.kinds import KINDS
 from gateway.store.operation import AttentionItem, Operation, Reason
 
-__all__ = ["Change", "Said", "Source", "decide"]
+__all__ = ["Change", "Said", "Source", "conflict", "decide"]
 
 
 class Source(StrEnum):
@@ -89,7 +89,7 @@ def decide(operation: Operation, said: Said, terms: Terms, now: datetime, horizo
     # 1. Does it speak about this act?
     mismatch = _mismatch(operation, said)
     if mismatch is not None:
-        return _conflict(operation, said, mismatch, terms, now)
+        return conflict(operation, said, mismatch, terms, now)
     # 2.-3. What does it do to the state?
     state, attention, reason = _weigh(operation, said, terms, now)
     if attention is None and _overdue(operation, state, terms, now, horizon):
@@ -144,7 +144,7 @@ def _mismatch(operation: Operation, said: Said) -> str | None:
     return None
 
 
-def _conflict(operation: Operation, said: Said, why: str, terms: Terms, now: datetime) -> Change:
+def conflict(operation: Operation, said: Said, why: str, terms: Terms, now: datetime) -> Change:
     """Another amount or order: no state changes, a person is told, and the partner is asked at once.
 
     Where that is what the partner answered to our question, it is asked again at its rhythm: at once would be for ever.

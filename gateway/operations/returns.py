@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.adapters.verbs import Verb
 from gateway.model.clock import Clock
+from gateway.model.initiations import Continuation
 from gateway.model.message import Handoff, Returned
 from gateway.model.problems import Conflicting, NotFound, NotProven, NotUnderstood
 from gateway.model.states import State
@@ -79,6 +80,10 @@ class Returns:
         except (NotProven, NotUnderstood) as failure:
             log.warning("a return for %s proves nothing: %s", operation.id, failure)
             return await self._doorbell(operation)
+        # A scheme is a plugin's code too: what it stumbles over is not proven.
+        except Exception as failure:  # noqa: BLE001 - see above
+            log.warning("the scheme of %s stumbled over a return (%s)", connection.name, type(failure).__name__)
+            return await self._doorbell(operation)
         verb = self._next(connection, operation)
         if verb is None or "error" in proven.parameters:
             return await self._doorbell(operation)
@@ -106,6 +111,7 @@ class Returns:
 
     async def _proceed(self, step: _Step) -> Operation:
         """Claim the step by a commit of its own, so that a second return finds it taken, then run it."""
+        question = self._question(step)  # before the claim: an adapter that knows its memory no more claims nothing
         now = self._clock.now()
         claimed = step.operation.changed(
             now,
@@ -113,7 +119,7 @@ class Returns:
             may_have_acted=True,
             acted_verb=step.verb.name,
             first_sent_at=now,
-            last_sent_at=now,
+            last_sent_at=now + step.connection.deadline,
             next_inquiry_at=now + step.connection.deadline + timedelta(seconds=5),
         )
         try:
@@ -122,20 +128,23 @@ class Returns:
             return await self._store.operation(step.operation.id) or step.operation
         # A consent stands at the bank whatever becomes of our step: a step that fails is no end, the bank is asked.
         doubted = step.operation.may_have_acted or step.operation.kind == "consent"
-        return await self._engine.own(self._run(replace(step, operation=claimed), doubted))
+        return await self._engine.own(self._run(replace(step, operation=claimed), question, doubted))
 
-    async def _run(self, step: _Step, doubted: bool) -> Operation:
-        operation, connection, verb = step.operation, step.connection, step.verb
+    def _question(self, step: _Step) -> Continuation[Any, Any]:
+        operation, adapter = step.operation, step.connection.adapter
         kind = KINDS[operation.kind]
         body = kind.new.model_validate(operation.body)
         _, model = starting_verb(kind, body, None)
-        options = operation.body.get("partner_options", {}).get(operation.partner, {})
-        question = assemble.initiation(model, body, operation, parent=None, options=options)
+        options = assemble.options(operation, adapter)
+        initiation = assemble.initiation(model, body, operation, parent=None, options=options)
+        return assemble.continuation(initiation, operation, adapter, step.returned)
+
+    async def _run(self, step: _Step, question: Continuation[Any, Any], doubted: bool) -> Operation:
+        operation, connection, verb = step.operation, step.connection, step.verb
         work = Work(self._store)
         code = step.returned.parameters.get("code") if step.returned else None
         run = Run(connection, operation, work, Source.REPLY, code=code, doubted=doubted)
         exchange = self._runner.exchange(run, verb)
-        continuation = assemble.continuation(question, operation, connection.adapter, step.returned)
-        said = await self._runner.run(run, verb, continuation, exchange)
+        said = await self._runner.run(run, verb, question, exchange)
         acted = verb.name if exchange.acted else None
         return await self._door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))

@@ -103,6 +103,9 @@ class Runner:
 
         try:
             fact = await step.run(bound(question, WIRE), lambda asked: channel.send(asked, exchange))
+            if not isinstance(fact, Fact):
+                raise AdapterError(f"{verb.name} returned {type(fact).__name__}, not a fact")
+            return self._said(run, verb, fact, exchange)
         except (Taken, Stale, StorageError):
             raise
         except Refused as refusal:
@@ -114,11 +117,6 @@ class Runner:
         except Exception as failure:
             log.exception("the adapter %s stumbled in %s", run.connection.partner, verb.name)
             return self._stumbled(run, exchange, failure)
-        if not isinstance(fact, Fact):
-            return self._stumbled(
-                run, exchange, AdapterError(f"{verb.name} returned {type(fact).__name__}, not a fact")
-            )
-        return self._said(run, verb, fact, exchange)
 
     def _said(self, run: Run, verb: Verb[Any, Any], fact: Fact, exchange: Exchange) -> Said:
         terms = run.connection.adapter.terms[verb.name].for_method(run.operation.method)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from gateway.model.clock import SystemClock
 from gateway.sandbox import Point
 from tests.api.house import Caller, House, Reply, consent
+from tests.house import until
 
 PATH = "/v1/returns/thames"
 
@@ -24,6 +27,21 @@ async def asked(shop: Caller, **more: str) -> tuple[dict[str, object], str]:
     """A consent that waits for a person, and the state that the bank's page sends back."""
     made = (await shop.act("/v1/consents", consent(**more))).body
     return made, parse_qs(urlsplit(made["next_action"]["url"]).query)["state"][0]
+
+
+class Held(SystemClock):
+    """A bank's delay that lasts until it is `over`."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.over.wait()
+
+
+def steps(house: House) -> int:
+    """How often the bank was asked to take the step."""
+    return len([sent for sent in house.sent() if sent.endswith("/authorise")])
 
 
 async def test_the_page_is_the_same_for_everybody(shop: Caller) -> None:
@@ -100,6 +118,23 @@ async def test_a_return_that_comes_twice_acts_once(shop: Caller, house: House) -
 
     assert again.status == 200
     assert house.sent() == before
+
+
+async def test_a_refresh_in_the_middle_of_a_step_opens_it_to_no_second_return(shop: Caller, house: House) -> None:
+    made, state = await asked(shop)
+    house.thames.clock = held = Held()
+    house.thames.faults.arm(Point.DELAY_BEFORE, "POST /consents/*")
+    step = asyncio.create_task(back(shop, f"?state={state}"))
+    await until(lambda: steps(house) == 1)
+
+    shown = await shop.post(f"/v1/consents/{made['id']}/refresh")
+    await back(shop, f"?state={state}")
+    held.over.set()
+    await step
+
+    assert shown.body["state"] == "processing"
+    assert steps(house) == 1
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "succeeded"
 
 
 async def test_a_parameter_that_comes_back_twice_is_refused(shop: Caller) -> None:

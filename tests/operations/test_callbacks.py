@@ -95,6 +95,18 @@ class TestForgery:
 
             assert (await h.stands(payment)).state is State.REQUIRES_ACTION
 
+    async def test_a_forgery_of_bytes_that_were_proven_takes_nothing_from_their_verdict(self, tmp_path: Path) -> None:
+        async with house(tmp_path) as h:
+            payment = (await h.pay("1.19")).operation
+            genuine = message(payment)
+            await tell(h, genuine)
+
+            await tell(h, genuine, "00")
+
+            verdicts = [json.loads(e.leaf)["verdict"] for e in await h.store.entries() if e.kind == "callback"]
+            assert verdicts == ["proven"]
+            assert h.callbacks.verdicts["riverbank", "forged"] == 1
+
     async def test_forgeries_are_stored_within_a_quota_and_counted_beyond(self, tmp_path: Path) -> None:
         async with house(tmp_path) as h:
             flood = UNPROVEN_KEPT_PER_HOUR + 50
