@@ -215,8 +215,6 @@ class Writer:
 
 def _fatal(wrong: Exception) -> bool:
     """Whether it comes from the database or the way to it rather than from what a caller wanted."""
-    if isinstance(wrong, asyncpg.PostgresError):
+    if isinstance(wrong, asyncpg.PostgresError):  # also what the driver cannot encode, as of class 22
         return not (wrong.sqlstate or "").startswith(CALLERS_FAULT)
-    if isinstance(wrong, asyncpg.InterfaceError):
-        return not isinstance(wrong, ValueError)  # a value that cannot be encoded is its caller's
-    return isinstance(wrong, OSError | MemoryError | StorageError)
+    return isinstance(wrong, asyncpg.InterfaceError | OSError | MemoryError | StorageError)
