@@ -13,6 +13,7 @@ from gateway.cli.operations import operations
 from gateway.cli.partners import partners
 from gateway.cli.sandbox import sandbox
 from gateway.cli.serve import serve
+from gateway.cli.webhooks import webhooks
 
 __all__ = ["main"]
 
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (serve, sandbox, check_config, keys, partners, operations, audit, openapi):
+for command in (serve, sandbox, check_config, keys, partners, operations, webhooks, audit, openapi):
     main.add_command(command)
