@@ -100,6 +100,7 @@ class House(Generic[S]):
     directory: Path
     watched: Watched
     visited: list[str] = field(default_factory=list)  # targets that a browser opened at the institution, not we
+    followed: dict[str, Operation] = field(default_factory=dict)  # parents by id
     counter: int = 0
 
     @property
@@ -117,6 +118,8 @@ class House(Generic[S]):
         Raises `Refused` (nothing was sent) and `StorageError`.
         """
         self.counter += 1
+        if parent is not None:
+            self.followed[parent.id] = parent
         kind = KINDS[kind_of(verb)]  # type: ignore[index]  # its values are kinds
         whole = {"connection": self.name, "reference": f"LN-{self.counter:04d}", **body}
         call = Call(CLIENT, f"key-{self.counter}", f"POST /v1/{kind.name}")

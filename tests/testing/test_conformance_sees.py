@@ -30,7 +30,6 @@ from gateway import (
     hours,
     payment_terms,
 )
-from gateway.sandbox import Point
 from gateway.testing.conformance import Conformance, Scenario, conformance
 from tests.riverbank import ASKED, TOLD, Answer, BodyHMAC, Riverbank
 from tests.riverbank_simulator import RiverbankSimulator
@@ -149,7 +148,7 @@ def run(adapter: type[Riverbank], test: str, tmp_path: Path, simulator: Any = Ri
 
 SCENARIOS: tuple[Scenario, ...] = (Payment(), ScannedPayment())
 PAYMENT, SCANNED = SCENARIOS
-LOST = {"lossy": PAYMENT, "point": Point.CLOSE_AFTER}
+LOST = {"lossy": PAYMENT}
 PLANTED: tuple[tuple[str, type[Riverbank], str, dict[str, Any]], ...] = (
     ("MONEY-01", Floating, "test_money_01_the_amount_arrives_to_the_cent", {"scenario": PAYMENT}),
     ("MONEY-02", Optimistic, "test_money_02_what_the_terms_exclude_is_refused", {"scenario": PAYMENT}),

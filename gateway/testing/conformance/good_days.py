@@ -95,10 +95,10 @@ class GoodDays:
     @check("MONEY-02")
     def test_money_02_what_the_terms_exclude_is_refused(self, bench: Bench, scenario: Scenario, tmp_path: Path) -> None:
         """By field, with nothing sent."""
-        if scenario.verb not in KIND_OF:
-            pytest.skip("does not apply: the amount is judged where the operation begins")
         if scenario.priced("1.00") is None:
             pytest.skip("does not apply: the call states no amount")
+        if scenario.verb not in KIND_OF:
+            pytest.skip("does not apply: the amount is judged where the operation begins")
         asyncio.run(_excluded(bench, scenario, tmp_path))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.adapters.adapter import Adapter
 from gateway.sandbox import Simulator
-from gateway.testing.conformance.bad_days import LOST, BadDays
+from gateway.testing.conformance.bad_days import BadDays
 from gateway.testing.conformance.callback_cases import CallbackCases
 from gateway.testing.conformance.cases import Bench, Day
 from gateway.testing.conformance.checks import CHECKS
@@ -36,7 +36,7 @@ class Conformance(Declared, GoodDays, BadDays, CallbackCases):
     exempt: Mapping[str, str] = {}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One case for each verb, scenario and fault point that a check asks for."""
+        """One case for each verb or scenario that a check asks for."""
         if "verb" in metafunc.fixturenames:
             metafunc.parametrize("verb", list(self.adapter.terms))
         for name, scenarios in {
@@ -46,8 +46,6 @@ class Conformance(Declared, GoodDays, BadDays, CallbackCases):
         }.items():
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, scenarios, ids=lambda scenario: scenario.name)
-        if "point" in metafunc.fixturenames:
-            metafunc.parametrize("point", LOST, ids=lambda point: point.value)
 
     @pytest.fixture(scope="class")
     @classmethod

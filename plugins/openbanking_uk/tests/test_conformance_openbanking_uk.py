@@ -1,0 +1,119 @@
+"""The bank, in version 4.0 of the standard, under the suite that every adapter is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.adapters.verbs import FETCH_BALANCES, FETCH_TRANSACTIONS, LIST_ACCOUNTS, Verb
+from gateway.model.accounts import AccountQuery, TransactionQuery
+from gateway.model.states import State
+from gateway.store.operation import Operation
+from gateway.testing.conformance import Reading, Scenario, conformance
+from gateway.testing.conformance.scenario import Body
+from gateway.testing.house import House
+from lendgate_openbanking_uk.adapter import OpenBankingUK
+from lendgate_openbanking_uk.simulator import OpenBankingUKSimulator
+
+PAYEE = {
+    "name": "B Orrower",
+    "account": {"scheme": "sort_code_account_number", "identification": "20325412345678", "name": "B Orrower"},
+}
+CONSENT: Body = {"type": "account_access", "scopes": ["accounts", "balances", "transactions"]}
+
+
+async def approve(house: House[Any], operation: Operation) -> Operation:
+    """The person opens the link at the bank, agrees, and the browser comes back."""
+    assert operation.next_action is not None
+    return await house.come_back(house.simulator.decide(str(operation.next_action.url), True))
+
+
+class PreparedTransfer(Scenario):
+    """A transfer is prepared and waits for the person."""
+
+    verb, loses_answers = "create_transfer", False
+    ends = frozenset({State.REQUIRES_ACTION})
+
+    def body(self) -> Body:
+        return {"amount": {"amount": "250.00", "currency": "GBP"}, "creditor": PAYEE}
+
+
+class ApprovedTransfer(Scenario):
+    """The person agrees, and the payment is submitted."""
+
+    verb, effect = "continue_transfer", "transfer"
+
+    def body(self) -> Body:
+        return PreparedTransfer().body()
+
+    async def act(self, house: House[Any], before: Operation | None, body: Body) -> Operation:
+        return await approve(house, await house.start("create_transfer", body))
+
+
+class PreparedConsent(Scenario):
+    """A consent waits for the person."""
+
+    verb, loses_answers = "create_consent", False
+    ends = frozenset({State.REQUIRES_ACTION})
+
+    def body(self) -> Body:
+        return dict(CONSENT)
+
+
+class ApprovedConsent(Scenario):
+    """The person agrees, and accounts may be read."""
+
+    verb, effect = "continue_consent", "consent"
+
+    async def act(self, house: House[Any], before: Operation | None, body: Body) -> Operation:
+        return await approve(house, await house.start("create_consent", CONSENT))
+
+    def key(self, operation: Operation) -> str:
+        return operation.partner_references["consent_id"]
+
+
+class RevokedConsent(Scenario):
+    """The person withdraws it here."""
+
+    verb = "revoke_consent"
+
+    async def before(self, house: House[Any]) -> Operation:
+        return await approve(house, await house.start("create_consent", CONSENT))
+
+
+class AccountReading(Reading):
+    """What is read under a consent."""
+
+    question: type[AccountQuery] = AccountQuery
+    reads: Verb[Any, Any]
+
+    async def before(self, house: House[Any]) -> Operation:
+        return await approve(house, await house.start("create_consent", CONSENT))
+
+    async def read(self, house: House[Any], before: Operation | None) -> Any:
+        assert before is not None
+        return await house.reads.accounts(self.reads, "shop", before.id, self.question, "affordability")
+
+
+class ListedAccounts(AccountReading):
+    verb, reads = "list_accounts", LIST_ACCOUNTS
+
+
+class ReadBalances(AccountReading):
+    verb, reads = "fetch_balances", FETCH_BALANCES
+
+
+class ReadTransactions(AccountReading):
+    verb, reads, question = "fetch_transactions", FETCH_TRANSACTIONS, TransactionQuery
+
+
+SCENARIOS = (
+    PreparedTransfer(),
+    ApprovedTransfer(),
+    PreparedConsent(),
+    ApprovedConsent(),
+    RevokedConsent(),
+    ListedAccounts(),
+    ReadBalances(),
+    ReadTransactions(),
+)
+TestOpenBankingUK = conformance(OpenBankingUK, simulator=OpenBankingUKSimulator, scenarios=SCENARIOS)
