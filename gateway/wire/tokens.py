@@ -42,6 +42,9 @@ EARLY_SHARE: Final = 0.1
 """A token is refreshed when 60 s or a tenth of its life are left, whichever is less."""
 
 FETCH_SECONDS: Final = 20.0
+MOST_HELD: Final = 4096
+"""Tokens held in memory, since each consent has one of its own; further ones are read from the store again."""
+
 REST_SECONDS: Final = 10.0
 """After an early refresh that failed, the old token serves for this long before the next try."""
 
@@ -94,7 +97,9 @@ class Tokens:
         held = self._held.get(grant.name)
         if held is None:
             loaded = await self._load(grant.name)
-            held = self._held.setdefault(grant.name, loaded) if loaded is not None else None
+            held = self._held.get(grant.name) or loaded
+            if held is not None and held is loaded:
+                self._hold(grant.name, held)
         now = self._clock.now()
         if held is None or _is_past(held.expires_at, now):
             return await self._share(grant, exchange, held)
@@ -145,7 +150,7 @@ class Tokens:
         if code is None and stale is not None:
             held = await self._load(grant.name)
             if held is not None and held.value != stale.value and not _is_past(held.expires_at, self._clock.now()):
-                self._held[grant.name] = held
+                self._hold(grant.name, held)
                 return held  # another process was faster
         values = {CODE: code_value, REFRESH_TOKEN: (stale and stale.refresh) or ""}
         renewal = grant.renew(Secret(REFRESH_TOKEN)) if code is None and values[REFRESH_TOKEN] else None
@@ -157,7 +162,7 @@ class Tokens:
         try:
             request = grant.request(code)
         except ConsentRequired:
-            await self._drop(grant.name)
+            await self._drop(grant.name, stale)
             raise
         return await self._ask(grant, request, Repeat.SAFE if code is None else Repeat.ONCE, values)
 
@@ -192,7 +197,7 @@ class Tokens:
             work.add(self._kept(grant.name, token))
         finally:
             await work.commit()
-        self._held[grant.name] = token
+        self._hold(grant.name, token)
         return token
 
     def _fill(self, named: Request, values: Mapping[str, str]) -> Request:
@@ -230,9 +235,18 @@ class Tokens:
         sealed = self._sealer.seal(json.dumps(members).encode(), self._context(name))
         return TokenKept(self._connection, name, sealed, token.expires_at)
 
-    async def _drop(self, name: str) -> None:
+    def _hold(self, name: str, token: Token) -> None:
+        self._held.pop(name, None)
+        self._held[name] = token
+        self._rest_until.pop(name, None)
+        while len(self._held) > MOST_HELD:
+            oldest = next(iter(self._held))
+            del self._held[oldest]
+            self._rest_until.pop(oldest, None)
+
+    async def _drop(self, name: str, stale: Token | None) -> None:
         """Forget a token that a person must authorise anew."""
-        if self._held.pop(name, None) is not None:
+        if self._held.pop(name, None) is not None or stale is not None:
             await self._store.commit([TokenDropped(self._connection, name)])
 
     def _context(self, name: str) -> bytes:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.model.facts import PaymentFact
 from gateway.model.message import SignedLink
 from gateway.model.payments import NewRefund
-from gateway.model.problems import Conflicting, Invalid, NotFound, Overloaded, Refused, Retry
+from gateway.model.problems import Conflicting, Invalid, NotFound, Refused, Retry
 from gateway.model.states import Attention, State
 from gateway.operations import assemble
 from gateway.sandbox import Point
-from gateway.store.operation import Operation
 from tests.house import house
 
 
@@ -371,41 +369,3 @@ async def test_another_clients_operation_is_not_named_to_whoever_wants_its_partn
             await h.pay(client="rival")
 
         assert (same.value.members, other.value.members) == ({"operation": first.id}, {})
-
-
-class TestTheEnd:
-    """A gateway that shuts down begins nothing, and waits for what runs."""
-
-    async def test_a_call_that_was_still_being_checked_is_refused(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        async with house(tmp_path) as h:
-            plan = h.engine._plan
-
-            async def drains_first(*what: Any) -> Any:
-                await h.engine.drain(timedelta(seconds=1))
-                return await plan(*what)
-
-            monkeypatch.setattr(h.engine, "_plan", drains_first)
-
-            with pytest.raises(Overloaded):
-                await h.pay()
-
-            assert h.bank.ledger.arrivals == []
-
-    async def test_what_begins_while_it_waits_is_waited_for_too(self, tmp_path: Path) -> None:
-        async with house(tmp_path) as h:
-            payment = (await h.pay()).operation
-            ended: list[str] = []
-
-            async def later(name: str, then: str | None) -> Operation:
-                await asyncio.sleep(0.05)
-                if then is not None:
-                    h.engine.own(later(then, None))
-                ended.append(name)
-                return payment
-
-            h.engine.own(later("a call", "a step after it"))
-            await h.engine.drain(timedelta(seconds=5))
-
-            assert ended == ["a call", "a step after it"]

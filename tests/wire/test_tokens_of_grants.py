@@ -263,3 +263,17 @@ async def test_a_scheme_that_drops_the_tokens_place_sends_nothing(tmp_path: Path
             await ask(rig, grant(rig, placement=InQuery("access_token")))
 
     assert targets(partner) == ["/token"]
+
+
+async def test_tokens_of_many_consents_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.wire.tokens.MOST_HELD", 2)
+    bank = Bank(access_token="same")
+    async with Partner(bank) as partner, Rig(tmp_path, partner) as rig:
+        tokens = rig.channel.tokens
+        for number in range(4):
+            await tokens.get(grant(rig, name=f"consent:{number}"), rig.exchange())
+        held = list(tokens.describe())
+        await tokens.get(grant(rig, name="consent:0"), rig.exchange())
+
+    assert held == ["consent:2", "consent:3"]
+    assert bank.given == 4  # the first one was read from the store again
