@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.adapter import adapter
 from gateway.cli.audit import audit
 from gateway.cli.check_config import check_config
 from gateway.cli.group import Commands
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (serve, sandbox, check_config, keys, partners, operations, webhooks, audit, openapi):
+for command in (serve, sandbox, check_config, keys, partners, adapter, operations, webhooks, audit, openapi):
     main.add_command(command)

@@ -60,7 +60,7 @@ _TABLE: Final = (
     Check(
         "COVER-01",
         "bronze",
-        "Every declared verb runs in some scenario, and an adapter that reads callbacks has one that receives them.",
+        "Every declared verb runs in a scenario, every act in one that loses answers, callbacks in one that has them.",
         "What no scenario runs was checked by nobody.",
         "gateway/testing/conformance/scenario.py",
         "Write a scenario for the verb that is named, or do not declare the verb.",

@@ -51,6 +51,10 @@ class GoodDays:
         missing = [verb for verb in self.adapter.terms if not day.watched.of(verb)]
         if missing:
             fail("COVER-01", f"no scenario takes these to an answer: {', '.join(missing)}")
+        lossy = {scenario.verb for scenario in _scenarios(self) if scenario.loses_answers}
+        acting = {ran.name for ran in day.watched.runs if any(asked.effect for asked in ran.asked)}
+        if acting - lossy:
+            fail("COVER-01", f"no scenario loses the answers of {', '.join(sorted(acting - lossy))}")
         calls = [scenario for scenario in _scenarios(self) if scenario.calls_back]
         if day.adapter.read_callbacks() is not None and not calls:
             fail("COVER-01", "the adapter reads callbacks, and no scenario says `calls_back = True`")
