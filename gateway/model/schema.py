@@ -19,7 +19,9 @@ class Model(BaseModel):
     """A frozen value with named, checked fields."""
 
     # Validators are built at first use: importing the contract must cost little, and no program uses every model.
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), defer_build=True, hide_input_in_errors=True
+    )
 
 
 class _Mark:

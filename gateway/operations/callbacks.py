@@ -28,6 +28,7 @@ from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.facts import Said, Source
 from gateway.operations.kinds import KINDS
+from gateway.operations.running import trail
 from gateway.store.interface import CallbackSettled, CallbackStored, Recorded, Store, Taken
 from gateway.store.work import Work
 
@@ -84,8 +85,8 @@ class Callbacks:
         except NotProven as failure:
             log.warning("a callback to %s proves nothing: %s", connection.name, failure)
             return None
-        except Exception:
-            log.exception("the scheme of %s stumbled over a callback", connection.name)
+        except Exception as failure:  # noqa: BLE001 - a plugin's code: what it stumbles over is not proven
+            log.error("the scheme of %s stumbled over a callback (%s)", connection.name, trail(failure))
             return None
         return Callback(callback.method, callback.target, callback.headers, body, callback.received_at)
 
@@ -117,8 +118,8 @@ class Callbacks:
             return list(reader.read(callback))
         except NotUnderstood as failure:
             log.warning("a proven callback was not understood: %s", failure)
-        except Exception:
-            log.exception("the adapter stumbled over a proven callback")
+        except Exception as failure:  # noqa: BLE001 - a plugin's code: what it stumbles over is not understood
+            log.error("the adapter stumbled over a proven callback (%s)", trail(failure))
         return None
 
     async def _one(self, connection: Connection, fact: Fact, evidence: str) -> bool:

@@ -27,7 +27,7 @@ from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.facts import HORIZON, Said, Source
 from gateway.operations.kinds import KINDS, starting_verb
-from gateway.operations.running import Run, Runner
+from gateway.operations.running import Run, Runner, trail
 from gateway.store.interface import Stale, Store, Unchanged
 from gateway.store.operation import Operation, Reason
 from gateway.store.work import Work
@@ -92,7 +92,7 @@ class Inquirer:
             raise
         # What went wrong may go wrong each time: it must come again later, and must not stand before all others.
         except Exception as failure:  # noqa: BLE001 - see above
-            why = str(failure) if isinstance(failure, GatewayError) else type(failure).__name__
+            why = str(failure) if isinstance(failure, GatewayError) else trail(failure)
             log.warning("the inquiry about %s failed: %s", operation.id, why)
             await self._put_off(operation, f"the inquiry failed ({type(failure).__name__}); see the gateway's log")
         await self._store.release(operation.id, self._worker)

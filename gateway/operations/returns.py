@@ -26,7 +26,7 @@ from gateway.operations.engine import Engine
 from gateway.operations.facts import Source
 from gateway.operations.inquiry import Inquirer
 from gateway.operations.kinds import KINDS, starting_verb
-from gateway.operations.running import Run, Runner
+from gateway.operations.running import Run, Runner, trail
 from gateway.store.interface import OperationChanged, Stale, Store
 from gateway.store.operation import Operation
 from gateway.store.work import Work
@@ -82,7 +82,7 @@ class Returns:
             return await self._doorbell(operation)
         # A scheme is a plugin's code too: what it stumbles over is not proven.
         except Exception as failure:  # noqa: BLE001 - see above
-            log.warning("the scheme of %s stumbled over a return (%s)", connection.name, type(failure).__name__)
+            log.warning("the scheme of %s stumbled over a return (%s)", connection.name, trail(failure))
             return await self._doorbell(operation)
         verb = self._next(connection, operation)
         if verb is None or "error" in proven.parameters:

@@ -9,8 +9,10 @@ Rules
 from __future__ import annotations
 
 import logging
+import traceback
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 from gateway.adapters import step
@@ -37,7 +39,7 @@ from gateway.store.work import Work
 from gateway.wire.exchange import Conduct, Exchange
 from gateway.wire.retry import Repeat
 
-__all__ = ["Run", "Runner"]
+__all__ = ["Run", "Runner", "trail"]
 
 log = logging.getLogger(__name__)
 WIRE = Wire()
@@ -114,8 +116,8 @@ class Runner:
             raise  # a field that the partner does not take: nothing was sent, and nothing is burnt
         except PartnerError as failure:
             return self._failed(run, exchange, failure)
-        except Exception as failure:
-            log.exception("the adapter %s stumbled in %s", run.connection.partner, verb.name)
+        except Exception as failure:  # noqa: BLE001 - a plugin's code: whatever it raises, the wire saw what happened
+            log.error("the adapter %s stumbled in %s (%s)", run.connection.partner, verb.name, trail(failure))
             return self._stumbled(run, exchange, failure)
 
     def _said(self, run: Run, verb: Verb[Any, Any], fact: Fact, exchange: Exchange) -> Said:
@@ -123,7 +125,7 @@ class Runner:
         meaning = terms.meaning(fact.code)
         if meaning is Meaning.UNDECLARED:
             log.warning(
-                "drift: %s answered %s with the undeclared code %r", run.connection.partner, verb.name, fact.code
+                "drift: %s answered %s with the undeclared code %.80r", run.connection.partner, verb.name, fact.code
             )
         if meaning is Meaning.UNDECLARED and run.acts and not self._doubt(run, exchange) and not exchange.acted:
             # A question that was not understood: nothing can have happened, so there is nothing to be in doubt about.
@@ -180,3 +182,9 @@ class Runner:
 
 def _handoff(operation: Operation) -> Handoff | None:
     return Handoff(**operation.handoff) if operation.handoff else None
+
+
+def trail(failure: BaseException) -> str:
+    """Kind and places of a plugin's failure, the innermost first; its message could quote what a partner said."""
+    frames = reversed(traceback.extract_tb(failure.__traceback__)[-4:])
+    return " < ".join([type(failure).__name__, *(f"{PurePath(one.filename).name}:{one.lineno}" for one in frames)])

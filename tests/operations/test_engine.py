@@ -369,3 +369,20 @@ async def test_another_clients_operation_is_not_named_to_whoever_wants_its_partn
             await h.pay(client="rival")
 
         assert (same.value.members, other.value.members) == ({"operation": first.id}, {})
+
+
+async def test_what_an_adapter_stumbles_over_is_named_by_its_place_and_never_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumbles(reply: object) -> None:
+        raise ValueError("an odd answer about Zhang San")
+
+    async with house(tmp_path) as h:
+        monkeypatch.setattr(h.connection.adapter, "_payment", stumbles)
+
+        payment = (await h.pay()).operation
+
+        assert payment.state is State.UNKNOWN
+        assert payment.reason is not None
+        assert "Zhang" not in f"{caplog.text} {payment.reason.detail}"
+        assert "ValueError < test_engine.py:" in caplog.text
