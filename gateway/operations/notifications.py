@@ -69,6 +69,9 @@ REST: Final = timedelta(seconds=10)
 
 LEASE: Final = timedelta(seconds=60)
 IDLE_SECONDS: Final = 0.5
+GATHER_SECONDS: Final = 0.02
+"""What happens in the same moment is taken together: looking costs the same for one event as for a hundred."""
+
 PAGE: Final = 500
 GONE: Final = 410
 DETAIL_LENGTH: Final = 200
@@ -153,6 +156,7 @@ class Notifier:
     async def _idle(self) -> None:
         try:
             await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)
+            await asyncio.sleep(GATHER_SECONDS)
         except TimeoutError:
             pass
 

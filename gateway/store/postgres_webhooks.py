@@ -34,6 +34,8 @@ __all__ = ["TAKEN_BY", "WRITERS", "WebhookQueries", "lease"]
 ENDPOINT: Final = "id, client, url, kinds, secrets, active, created_at, version, cursor"
 DELIVERY: Final = "endpoint, cursor, event, operation, type, state, attempts, due_at, at, status, detail"
 
+STATES: Final[Mapping[DeliveryState, str]] = {"pending": "pending", "delivered": "delivered", "dead": "dead"}
+
 TAKEN_BY: Final = "SELECT id FROM webhook_endpoints WHERE client = $1 AND url = $2"
 
 ADD: Final = (
@@ -180,11 +182,13 @@ class WebhookQueries:
     async def deliveries(
         self, endpoint: str, state: DeliveryState | None, before: int | None, limit: int
     ) -> list[Delivery]:
+        # The state is written out, so that the small index of what is dead is used.
+        of_state = "" if state is None else f" AND state = '{STATES[state]}'"
         query = (
-            f"SELECT {DELIVERY} FROM webhook_deliveries WHERE endpoint = $1 AND ($2::text IS NULL OR state = $2)"
-            " AND ($3::bigint IS NULL OR cursor < $3) ORDER BY cursor DESC LIMIT $4"
+            f"SELECT {DELIVERY} FROM webhook_deliveries WHERE endpoint = $1{of_state}"
+            " AND ($2::bigint IS NULL OR cursor < $2) ORDER BY cursor DESC LIMIT $3"
         )
-        return [Delivery(*one) for one in await self._ask(query, endpoint, state, before, limit)]
+        return [Delivery(*one) for one in await self._ask(query, endpoint, before, limit)]
 
 
 def _endpoint(id_: str, client: str, url: str, kinds: str, *rest: Any) -> Endpoint:
