@@ -34,6 +34,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 NOT_SENT_REASONS: Final = frozenset({"not_sent", "no_answer", "token_refused", "busy", "not_found"})
 """Reasons of a failed operation for which the partner's own word about the act was never heard: it did not happen."""
 
+EARLIER_CALLS: Final = frozenset({"call_in_progress", "reference_taken"})
+"""Refusals that point to an earlier call for the same act: nothing was sent for this one, but that one may act."""
+
 MOST_ERRORS: Final = 50
 """Field errors that are listed; a body that has more is no body of ours."""
 
@@ -80,7 +83,7 @@ def of_refusal(refusal: Refused) -> Problem:
         kind=refusal.kind,
         detail=refusal.detail,
         status=refusal.status,
-        outcome=Outcome.NOT_SENT,
+        outcome=Outcome.UNKNOWN if refusal.kind in EARLIER_CALLS else Outcome.NOT_SENT,
         retry=refusal.retry,
         retry_after_seconds=refusal.retry_after_seconds,
         errors=refusal.fields,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from gateway.sandbox import Point
 from tests.api.house import Caller, House, payment
 
@@ -104,6 +106,7 @@ async def test_the_same_reference_and_body_under_a_new_key_names_the_operation(s
     again = await shop.act("/v1/payments", body)
 
     assert (again.status, again.kind, again.body["operation"]) == (409, "reference_taken", first.body["id"])
+    assert (again.body["outcome"], again.body["retry"]) == ("unknown", "never")  # the first call may have moved money
     assert len(house.riverbank.ledger.effects) == 1
 
 
@@ -146,6 +149,7 @@ async def test_a_call_that_still_runs_answers_a_repeat_with_409(shop: Caller, ho
     refresh = await shop.post(f"/v1/payments/{first.body['id']}/refresh")
 
     assert (again.status, again.kind, again.body["operation"]) == (409, "call_in_progress", first.body["id"])
+    assert (again.body["outcome"], again.body["retry"]) == ("unknown", "same_key")
     assert again.headers["Retry-After"] == "1"
     assert (refresh.status, refresh.kind) == (409, "call_in_progress")
 
@@ -312,3 +316,18 @@ async def state_of(shop: Caller, id: str, wanted: str) -> str:
             break
         await asyncio.sleep(0.02)
     return state
+
+
+async def test_what_was_refunded_counts_every_refund_however_many_there_are(
+    shop: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.api.resources.payments.MOST_REFUNDS", 2)
+    made = (await shop.act("/v1/payments", payment("10.00"))).body
+    for number in range(3):
+        body = {"connection": "riverbank", "reference": f"R-{number}", "amount": {"amount": "1.00", "currency": "CNY"}}
+        await shop.act(f"/v1/payments/{made['id']}/refunds", body)
+
+    shown = (await shop.get(f"/v1/payments/{made['id']}")).body
+
+    assert shown["quantities"]["refunded"] == {"amount": "3.00", "currency": "CNY"}
+    assert len(shown["refunds"]) == 2

@@ -24,18 +24,32 @@ MOST_REFUNDS: Final = 200
 
 
 async def read_payment(call: Inbound[None, NoQuery]) -> Answer:
-    """A payment with its refunds, newest first, and the sum of those that succeeded."""
+    """A payment with its newest refunds, and the sum of all that succeeded."""
     payment = await found(call, "payment")
-    children = await call.gateway.store.operations(
-        client=payment.client, kind="refund", parent=payment.id, limit=MOST_REFUNDS
-    )
+    children = await _refunds(call, payment)
     view = public(payment)
     if children:
-        view["refunds"] = [public(child) for child in children]
+        view["refunds"] = [public(child) for child in children[:MOST_REFUNDS]]
     refunded = _refunded(payment, children)
     if refunded is not None:
         view["quantities"] = {**view.get("quantities", {}), "refunded": refunded.model_dump(mode="json")}
     return Answer(view)
+
+
+async def _refunds(call: Inbound[None, NoQuery], payment: Operation) -> list[Operation]:
+    """All of them, newest first: a sum over some would be a wrong sum."""
+    found: list[Operation] = []
+    while True:
+        page = await call.gateway.store.operations(
+            client=payment.client,
+            kind="refund",
+            parent=payment.id,
+            before=found[-1].id if found else None,
+            limit=MOST_REFUNDS,
+        )
+        found += page
+        if len(page) < MOST_REFUNDS:
+            return found
 
 
 def _refunded(payment: Operation, refunds: list[Operation]) -> Money | None:
