@@ -22,9 +22,11 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway.adapters.adapter import Adapter
+from gateway.adapters.verbs import VERBS
 from gateway.audit.journal import Journal
 from gateway.crypto.keys import KeyRing
 from gateway.crypto.seal import Sealer
+from gateway.model.accounts import AccountQuery, TransactionQuery
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.model.message import Acknowledgement, Callback, Returned
@@ -150,6 +152,13 @@ class House(Generic[S]):
             stride *= 2
         return now
 
+    async def read(self, verb: str, consent: Operation | None = None, **fields: Any) -> Any:
+        """Run a verb that only reads: accounts under a consent, or our own balance. Raises `Invalid` and `Refused`."""
+        if consent is None:
+            return await self.reads.read(self.connection, VERBS[verb], None, client=CLIENT)
+        question = TransactionQuery if verb == "fetch_transactions" else AccountQuery
+        return await self.reads.accounts(VERBS[verb], CLIENT, consent.id, question, "affordability", **fields)
+
     async def tell(self, message: Notification | Callback) -> Acknowledgement:
         """Hand in what the institution says on its own."""
         if isinstance(message, Notification):
@@ -164,9 +173,12 @@ class House(Generic[S]):
 
     async def come_back(self, location: str) -> Operation:
         """A browser is sent back to us: `location` is where the institution's page redirected it."""
+        return await self.returns.receive(self.name, self.returned(location))
+
+    def returned(self, location: str) -> Returned:
+        """What a browser brings along that was sent to `location`, query and fragment merged."""
         parts = urlsplit(location)
-        parameters = dict(parse_qsl(parts.query) + parse_qsl(parts.fragment))
-        return await self.returns.receive(self.name, Returned(parameters, self.clock.now()))
+        return Returned(dict(parse_qsl(parts.query) + parse_qsl(parts.fragment)), self.clock.now())
 
     async def at_the_desk(self, desk: str, **body: Any) -> Any:
         """Do at the simulated institution what people do there (`/_sandbox/<desk>`). Raises `AssertionError`."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.store.operation import Operation
-from gateway.testing.conformance import Scenario
-from gateway.testing.conformance.scenario import Body
-from gateway.testing.house import House
+from gateway.testing.conformance import Body, House, Operation, Scenario
 
 PAYMENT: Body = {
     "amount": {"amount": "100.00", "currency": "CNY"},

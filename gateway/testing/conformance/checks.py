@@ -210,6 +210,22 @@ _TABLE: Final = (
         "Return from `verify` exactly the bytes that the signature covers, and raise `NotProven` for all else.",
     ),
     Check(
+        "RETURN-01",
+        "silver",
+        "What a browser brings back is not believed once any part of it is altered or missing.",
+        "A browser belongs to a stranger; an authorisation code may have been swapped on the way.",
+        "gateway/model/message.py (Scheme.verify_return)",
+        "Prove every parameter that is used, or raise `NotProven` and let the partner be asked.",
+    ),
+    Check(
+        "RETURN-02",
+        "silver",
+        "A browser that comes back twice, or at once in two windows, moves things on once.",
+        "People reload pages.",
+        "gateway/operations/returns.py",
+        "Report this: it is a fault of the core.",
+    ),
+    Check(
         "SECRET-01",
         "silver",
         "No secret, private key or token stands in clear in records, logs or the store.",

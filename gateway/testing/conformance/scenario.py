@@ -64,6 +64,10 @@ class Scenario:
         """Do the same, and have the partner sign a callback that states another amount. False: it cannot be done."""
         return False
 
+    async def location(self, house: House[Any], operation: Operation) -> str | None:
+        """Have the person do their part on the partner's page; where the browser is sent then. None: nobody is sent."""
+        return None
+
     def key(self, operation: Operation) -> str:
         """The key under which the ledger holds the effect."""
         return operation.partner_key

@@ -21,12 +21,13 @@ from gateway.testing.conformance.cases import Bench, Day
 from gateway.testing.conformance.checks import CHECKS
 from gateway.testing.conformance.declared import Declared
 from gateway.testing.conformance.good_days import GoodDays
+from gateway.testing.conformance.return_cases import ReturnCases
 from gateway.testing.conformance.scenario import Scenario
 
 __all__ = ["Conformance", "conformance"]
 
 
-class Conformance(Declared, GoodDays, BadDays, CallbackCases):
+class Conformance(Declared, GoodDays, BadDays, CallbackCases, ReturnCases):
     """Every check. What it runs on stands in the attributes that `conformance` sets."""
 
     adapter: type[Adapter[Any]]
@@ -42,6 +43,7 @@ class Conformance(Declared, GoodDays, BadDays, CallbackCases):
         for name, scenarios in {
             "scenario": list(self.scenarios),
             "lossy": [one for one in self.scenarios if one.loses_answers],
+            "returning": [one for one in self.scenarios if type(one).location is not Scenario.location],
             "caller": [one for one in self.scenarios if one.calls_back],
         }.items():
             if name in metafunc.fixturenames:

@@ -6,10 +6,7 @@ import itertools
 from decimal import Decimal
 from typing import Any
 
-from gateway.store.operation import Operation
-from gateway.testing.conformance import Reading, Scenario, conformance
-from gateway.testing.conformance.scenario import Body
-from gateway.testing.house import House
+from gateway.testing.conformance import Body, House, Operation, Reading, Scenario, conformance
 from lendgate_alipay.adapter import Alipay
 from lendgate_alipay.simulator import AlipaySimulator
 
@@ -122,6 +119,12 @@ class Certification(Scenario):
     async def people(self, house: House[Any], operation: Operation) -> None:
         biz_no = operation.partner_references["biz_no"]
         await house.at_the_desk("certification", biz_no=biz_no, passed=True)
+
+    async def location(self, house: House[Any], operation: Operation) -> str | None:
+        await self.people(house, operation)
+        assert operation.handoff is not None
+        state, biz_no = operation.handoff["state"], operation.partner_references["biz_no"]
+        return f"{operation.handoff['return_url']}?state={state}&bizNo={biz_no}&passed=true"
 
 
 class RenewedCertificate(Reading):

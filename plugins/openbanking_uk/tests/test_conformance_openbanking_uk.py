@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.adapters.verbs import FETCH_BALANCES, FETCH_TRANSACTIONS, LIST_ACCOUNTS, Verb
-from gateway.model.accounts import AccountQuery, TransactionQuery
-from gateway.model.states import State
-from gateway.store.operation import Operation
-from gateway.testing.conformance import Reading, Scenario, conformance
-from gateway.testing.conformance.scenario import Body
-from gateway.testing.house import House
+from gateway.testing.conformance import Body, House, Operation, Reading, Scenario, State, conformance
 from lendgate_openbanking_uk.adapter import OpenBankingUK
 from lendgate_openbanking_uk.simulator import OpenBankingUKSimulator
 
@@ -23,8 +17,14 @@ CONSENT: Body = {"type": "account_access", "scopes": ["accounts", "balances", "t
 
 async def approve(house: House[Any], operation: Operation) -> Operation:
     """The person opens the link at the bank, agrees, and the browser comes back."""
+    return await house.come_back(agreed(house, operation))
+
+
+def agreed(house: House[Any], operation: Operation) -> str:
+    """Where the bank sends the browser after the person agreed."""
     assert operation.next_action is not None
-    return await house.come_back(house.simulator.decide(str(operation.next_action.url), True))
+    place: str = house.simulator.decide(str(operation.next_action.url), True)
+    return place
 
 
 class PreparedTransfer(Scenario):
@@ -35,6 +35,9 @@ class PreparedTransfer(Scenario):
 
     def body(self) -> Body:
         return {"amount": {"amount": "250.00", "currency": "GBP"}, "creditor": PAYEE}
+
+    async def location(self, house: House[Any], operation: Operation) -> str | None:
+        return agreed(house, operation)
 
 
 class ApprovedTransfer(Scenario):
@@ -57,6 +60,9 @@ class PreparedConsent(Scenario):
 
     def body(self) -> Body:
         return dict(CONSENT)
+
+    async def location(self, house: House[Any], operation: Operation) -> str | None:
+        return agreed(house, operation)
 
 
 class ApprovedConsent(Scenario):
@@ -83,27 +89,23 @@ class RevokedConsent(Scenario):
 class AccountReading(Reading):
     """What is read under a consent."""
 
-    question: type[AccountQuery] = AccountQuery
-    reads: Verb[Any, Any]
-
     async def before(self, house: House[Any]) -> Operation:
         return await approve(house, await house.start("create_consent", CONSENT))
 
     async def read(self, house: House[Any], before: Operation | None) -> Any:
-        assert before is not None
-        return await house.reads.accounts(self.reads, "shop", before.id, self.question, "affordability")
+        return await house.read(self.verb, before)
 
 
 class ListedAccounts(AccountReading):
-    verb, reads = "list_accounts", LIST_ACCOUNTS
+    verb = "list_accounts"
 
 
 class ReadBalances(AccountReading):
-    verb, reads = "fetch_balances", FETCH_BALANCES
+    verb = "fetch_balances"
 
 
 class ReadTransactions(AccountReading):
-    verb, reads, question = "fetch_transactions", FETCH_TRANSACTIONS, TransactionQuery
+    verb = "fetch_transactions"
 
 
 SCENARIOS = (

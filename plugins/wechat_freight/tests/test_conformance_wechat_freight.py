@@ -6,10 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.store.operation import Operation
-from gateway.testing.conformance import Reading, Scenario, conformance
-from gateway.testing.conformance.scenario import Body
-from gateway.testing.house import House
+from gateway.testing.conformance import Body, House, Operation, Reading, Scenario, conformance
 from lendgate_wechat_freight.adapter import WechatFreight
 from lendgate_wechat_freight.simulator import WechatFreightSimulator
 
@@ -64,7 +61,7 @@ class PremiumAccount(Reading):
     verb = "fetch_partner_balance"
 
     async def read(self, house: House[Any], before: Operation | None) -> Any:
-        return await house.reads.partner_balance(house.connection, "shop")
+        return await house.read(self.verb)
 
 
 TestWechatFreight = conformance(

@@ -6,10 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.store.operation import Operation
-from gateway.testing.conformance import Scenario, conformance
-from gateway.testing.conformance.scenario import Body
-from gateway.testing.house import House
+from gateway.testing.conformance import Body, House, Operation, Scenario, conformance
 from lendgate_zhongan.adapter import Zhongan
 from lendgate_zhongan.simulator import ZhonganSimulator
 
