@@ -114,7 +114,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address that needs no key. `method` "*" takes any; `media_type` is what it answers with."""
+    """An address that needs no key. `media_type` is what it answers with."""
 
     method: str
     path: str

@@ -53,8 +53,7 @@ def document(routes: Iterable[Route], pages: Iterable[Page], server: str) -> dic
     for route in routes:
         paths[route.path][route.method.lower()] = _operation(route, refs, schemas)
     for page in pages:
-        for method in ("get", "post") if page.method == "*" else (page.method.lower(),):
-            paths[page.template][method] = _public(page, method)
+        paths[page.template][page.method.lower()] = _public(page)
     for query in {route.query for route in routes}:
         schemas.pop(query.__name__, None)
     for shape in vars(shapes).values():
@@ -239,13 +238,13 @@ def _problems(route: Route) -> dict[str, Any]:
     }
 
 
-def _public(page: Page, method: str) -> dict[str, Any]:
+def _public(page: Page) -> dict[str, Any]:
     answers = {
         str(status): {"description": text, **({"content": {page.media_type: {}}} if status == 200 else {})}
         for status, text in page.statuses.items()
     }
     return {
-        "operationId": _identifier(method, page.template),
+        "operationId": _identifier(page.method, page.template),
         "tags": ["Without a key"],
         "summary": page.summary,
         "security": [],

@@ -57,9 +57,15 @@ async def test_an_encoded_callback_is_refused(house: House) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-async def test_any_method_is_taken_since_partners_choose_it(house: House, method: str) -> None:
+async def test_partners_choose_the_method(house: House, method: str) -> None:
     async with house.session.request(method, f"{house.url}{PATH}?a=b") as answer:
         assert answer.status == 400  # no signature
+
+
+@pytest.mark.parametrize("method", ["DELETE", "TRACE", "PATCH"])
+async def test_a_method_that_the_document_does_not_name_is_refused(house: House, method: str) -> None:
+    async with house.session.request(method, f"{house.url}{PATH}") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, POST, PUT")
 
 
 async def test_verdicts_are_counted(house: House, shop: Caller) -> None:

@@ -38,13 +38,17 @@ async def receive(request: web.Request, context: Context) -> web.StreamResponse:
     )
 
 
-PAGES: Final = (
+METHODS: Final = ("GET", "POST", "PUT")
+"""Partners choose by which method they call back; none needs another."""
+
+PAGES: Final = tuple(
     Page(
-        "*",
+        method,
         "/v1/callbacks/{partner}/{token}",
         "A partner's message",
         receive,
         "text/plain",
         {200: "Acknowledged in the partner's own words", 400: "Not proven, or not understood", 404: "No such address"},
-    ),
+    )
+    for method in METHODS
 )
