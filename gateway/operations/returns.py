@@ -27,13 +27,14 @@ from gateway.operations.facts import Source
 from gateway.operations.inquiry import Inquirer
 from gateway.operations.kinds import KINDS, starting_verb
 from gateway.operations.running import Run, Runner, trail
-from gateway.store.interface import OperationChanged, Stale, Store
+from gateway.store.interface import OperationChanged, Stale, Store, Unchanged
 from gateway.store.operation import Operation
 from gateway.store.work import Work
 
 __all__ = ["Returns"]
 
 log = logging.getLogger(__name__)
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,21 @@ class Returns:
 
     async def _run(self, step: _Step, question: Continuation[Any, Any], doubted: bool) -> Operation:
         operation, connection, verb = step.operation, step.connection, step.verb
-        work = Work(self._store)
         code = step.returned.parameters.get("code") if step.returned else None
-        run = Run(connection, operation, work, Source.REPLY, code=code, doubted=doubted)
-        exchange = self._runner.exchange(run, verb)
-        said = await self._runner.run(run, verb, question, exchange)
-        acted = verb.name if exchange.acted else None
-        return await self._door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
+        for _ in range(TRIES):
+            work = Work(self._store)
+            # What was cancelled or settled since the claim is not gone on with: the intent is refused.
+            work.add(Unchanged(operation.id, operation.version))
+            run = Run(connection, operation, work, Source.REPLY, code=code, doubted=doubted)
+            exchange = self._runner.exchange(run, verb)
+            try:
+                said = await self._runner.run(run, verb, question, exchange)
+            except Stale:
+                operation, code = await self._store.operation(operation.id) or operation, exchange.code
+                claimed_anew = operation.first_sent_at != step.operation.first_sent_at
+                if operation.state is not State.PROCESSING or claimed_anew:
+                    return operation
+                continue
+            acted = verb.name if exchange.acted else None
+            return await self._door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
+        return operation  # nothing was sent; the inquiry that is due finds out how it stands

@@ -6,9 +6,15 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import pytest
+
 from gateway.model.clock import SystemClock
+from gateway.operations.desk import Desk, Settlement
 from gateway.sandbox import Point
 from tests.api.house import Caller, House, Reply, consent
 from tests.house import until
@@ -133,6 +139,47 @@ async def test_a_refresh_in_the_middle_of_a_step_opens_it_to_no_second_return(sh
     await step
 
     assert shown.body["state"] == "processing"
+    assert steps(house) == 1
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "succeeded"
+
+
+def first_of_all(house: House, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[object]]) -> None:
+    """Let something happen between the claim of a step and its intent."""
+    runner = house.gateway.returns._runner
+
+    class Late(type(runner)):  # type: ignore[misc]  # whatever runs verbs here
+        async def run(self, *what: Any) -> Any:
+            monkeypatch.undo()
+            await happens()
+            return await runner.run(*what)
+
+    monkeypatch.setattr(house.gateway.returns, "_runner", Late(runner._clock, runner._ids))
+
+
+async def test_what_a_person_settled_since_the_claim_is_not_gone_on_with(
+    shop: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, state = await asked(shop)
+    gateway = house.gateway
+    word = Settlement("failed", "the customer withdrew", "letter of today", "ops/ab12cd34")
+    desk = Desk(gateway.store, gateway.door, gateway.journal)
+    first_of_all(house, monkeypatch, lambda: desk.settle(made["id"], word))
+
+    await back(shop, f"?state={state}")
+
+    assert steps(house) == 0
+    assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "failed"
+
+
+async def test_a_change_that_stands_in_nobodys_way_delays_the_step_only(
+    shop: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, state = await asked(shop)
+    later = house.gateway.clock.now() + timedelta(days=1)
+    first_of_all(house, monkeypatch, lambda: house.gateway.store.due(later, later, "somebody", 9))
+
+    await back(shop, f"?state={state}")
+
     assert steps(house) == 1
     assert (await shop.get(f"/v1/consents/{made['id']}")).body["state"] == "succeeded"
 

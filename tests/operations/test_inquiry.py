@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.problems import NotSent
 from gateway.model.states import Attention, State
 from gateway.model.terms import Remembered, Replay, hours, minutes
 from gateway.operations import assemble
@@ -129,6 +130,28 @@ async def test_a_worker_that_lost_its_lease_repeats_no_act(tmp_path: Path, monke
         assert (late, sent) == (quick, 1)
         assert settled.state is State.SUCCEEDED
         assert len([a for a in h.bank.ledger.arrivals if a.operation == "POST transfers"]) == 2
+
+
+async def test_a_replay_that_could_not_leave_is_told_though_the_operation_was_changed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        transfer = await doubtful(h)
+        terms = replace(h.door.terms(await h.stands(transfer)), key=Remembered(hours(24)), inquiry=(Replay(),))
+        monkeypatch.setattr(h.door, "terms", lambda operation: terms)
+        clock.advance(timedelta(minutes=5))
+        before = await h.stands(transfer)
+
+        async def closed(*what: Any) -> None:
+            await h.store.due(clock.now(), clock.now() + timedelta(minutes=1), "other", 1)
+            raise NotSent("the way is closed")
+
+        monkeypatch.setattr(h.connection.channel, "send", closed)
+
+        after = await h.inquirer.inquire(before)
+
+        assert (after.state, after.version) == (State.UNKNOWN, before.version + 2)
 
 
 async def test_a_change_that_was_decided_again_is_recorded_once_as_it_came_about(tmp_path: Path) -> None:
