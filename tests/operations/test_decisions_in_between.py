@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,9 @@ from gateway.model.money import Money
 from gateway.model.states import Attention, Meaning, State
 from gateway.model.terms import Terms
 from gateway.operations.facts import HORIZON, Said, Source, decide
+from gateway.sandbox import Point
 from gateway.store.operation import Reason
+from tests.house import house, until
 from tests.operations.test_facts import AMOUNT, NOW, TERMS, operation, payment, said
 
 LATER = NOW + TERMS.settle_window
@@ -105,3 +109,20 @@ class TestRefundable:
         again = decide(part.operation, said(Meaning.SUCCEEDED, Source.CALLBACK), TERMS, NOW)
 
         assert (part.operation.reservable, again.operation.reservable) == (6000, 6000)
+
+
+async def test_while_a_call_runs_its_settle_window_counts_from_the_last_moment_at_which_it_can_send(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        h.bank.faults.arm(Point.DELAY_AFTER, "POST transfers", seconds=0.3)
+        call = asyncio.create_task(h.transfer(reference="PAYOUT"))
+        await until(lambda: bool(h.bank.ledger.arrivals))
+
+        running = await h.store.operation_by_reference("shop", "transfer", "PAYOUT")
+        ended = (await call).operation
+
+        assert running is not None
+        assert running.last_sent_at == running.created_at + h.connection.deadline
+        assert ended.last_sent_at is not None
+        assert ended.last_sent_at < running.last_sent_at
