@@ -164,10 +164,18 @@ def fit(model: type[M], value: Any) -> M:
 
 def field_errors(wrong: ValidationError) -> list[FieldError]:
     """Path and sentence of each error; a value that was sent is never repeated."""
+    errors = wrong.errors(include_url=False, include_input=False)
+    places = [error["loc"] for error in errors]
     return [
         FieldError(_path(error["loc"]), _sentence(error["type"], error["msg"]))
-        for error in wrong.errors(include_url=False, include_input=False)
+        for error in errors
+        # Wrong items do not count as items; that their list is too short then says nothing new.
+        if error["type"] != "too_short" or not any(_inside(place, error["loc"]) for place in places)
     ]
+
+
+def _inside(place: tuple[int | str, ...], of: tuple[int | str, ...]) -> bool:
+    return len(place) > len(of) and place[: len(of)] == of
 
 
 def _path(steps: Sequence[int | str]) -> str:
@@ -183,4 +191,6 @@ def _sentence(kind: str, message: str) -> str:
             return "is not a field of this call"
         case "value_error":
             return message.removeprefix("Value error, ")
+        case "too_short" | "too_long":
+            message = message.replace("Tuple", "List").replace(" after validation", "")
     return message[:1].lower() + message[1:]

@@ -20,7 +20,7 @@ from gateway.api.problems import MEDIA_TYPE
 from gateway.api.query import NoQuery
 from gateway.api.shapes import ProblemView
 
-__all__ = ["document", "pages", "problem_kinds_of"]
+__all__ = ["KEY_PATTERN", "document", "pages", "problem_kinds_of"]
 
 REFERENCE: Final = "#/components/schemas/{model}"
 
@@ -38,6 +38,9 @@ ABOUT: Final = """One API in front of every institution that a lender depends on
 * 201 and 200 carry an operation, 202 one whose outcome is not known yet. Everything else is a problem (RFC 9457) that
   says by `outcome` whether money may have moved, and by `retry` what is safe to do next.
 * Money is `{"amount": "128.00", "currency": "CNY"}`, times are RFC 3339 with an offset."""
+
+KEY_PATTERN: Final = r'^([!#-~][!-~]*|"[!#-\[\]-~]([ !#-\[\]-~]|\\["\\])*")$'
+"""A bare token, or a string of structured fields (RFC 9651 section 3.3.3); `query.idempotency_key` reads both."""
 
 Modes = Literal["validation", "serialization"]
 Wanted = tuple[Any, Modes]  # a model, and whether it is read or written
@@ -171,7 +174,7 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "in": "header",
                 "required": True,
                 "description": "Names this call; repeat it with the same key until there is an answer.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
             }
         )
     if route.waits:

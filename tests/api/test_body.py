@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api.body import DEPTH, fit, json_object
+from gateway.model.insurance import Parcel
 from gateway.model.payments import NewPayment
 from gateway.model.problems import Invalid, Refused
 from gateway.model.transfers import NewTransfer
@@ -71,6 +72,26 @@ def test_every_field_that_is_wrong_is_named_with_its_path() -> None:
         ("creditor.account.identification", "is needed"),
     }
     assert "creditor.account.scheme" in {error.path for error in caught.value.fields}
+
+
+def test_a_list_with_wrong_items_is_not_called_too_short_as_well() -> None:
+    assert {path for path, _ in wrong_in_parcel([{"name": "a coat\n"}])} == {"goods.0.name"}
+    assert wrong_in_parcel([]) == {("goods", "list should have at least 1 item, not 0")}
+
+
+def wrong_in_parcel(goods: list[Any]) -> set[tuple[str, str]]:
+    parcel = {
+        "payment_reference": "4200",
+        "paid_at": "2026-03-01T00:00:00Z",
+        "paid": {"amount": "1.00", "currency": "CNY"},
+        "waybill": "SF1",
+        "sent_from": {"country": "CN"},
+        "sent_to": {"country": "CN"},
+        "goods": goods,
+    }
+    with pytest.raises(Invalid) as caught:
+        fit(Parcel, parcel)
+    return {(error.path, error.detail) for error in caught.value.fields}
 
 
 @given(st.text(min_size=9).filter(lambda text: not text.isspace()))

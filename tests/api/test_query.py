@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.api.openapi import KEY_PATTERN
 from gateway.api.query import idempotency_key, preferred_wait
 from gateway.model.problems import Refused
 
@@ -31,6 +34,11 @@ def test_anything_else_is_no_key(header: str) -> None:
         idempotency_key(make_mocked_request("POST", "/", {"Idempotency-Key": header}))
 
     assert (caught.value.kind, caught.value.status) == ("idempotency_key_required", 400)
+
+
+@given(st.from_regex(KEY_PATTERN, fullmatch=True).filter(lambda key: len(key) <= 255))
+def test_a_key_that_the_document_allows_is_taken(header: str) -> None:
+    assert idempotency_key(make_mocked_request("POST", "/", {"Idempotency-Key": header}))
 
 
 @pytest.mark.parametrize(
