@@ -98,10 +98,12 @@ class House(Generic[S]):
     reads: Reads
     connection: Connection
     onboarding: Onboarding
+    running: Running[S]
     sealer: Sealer
     directory: Path
     watched: Watched
     visited: list[str] = field(default_factory=list)  # targets that a browser opened at the institution, not we
+    elsewhere: set[str] = field(default_factory=set)  # digests of requests that another gateway has on record
     followed: dict[str, Operation] = field(default_factory=dict)  # parents by id
     counter: int = 0
 
@@ -207,14 +209,17 @@ async def adapter_house(
     settings: Mapping[str, Any] | None = None,
     clock: ManualClock | None = None,
     deadline: timedelta = timedelta(seconds=10),
+    running: Running[S] | None = None,
 ) -> AsyncIterator[House[S]]:
     """Open everything in `directory` and close it at the end; `settings` overrides what the simulator gives out.
 
-    Keys that lie in `directory/partner` already are used again: making them is the slow part.
+    Keys that lie in `directory/partner` already are used again: making them is the slow part. `running` is a simulator
+    that another house has opened, and closes.
     """
     clock = clock or ManualClock(datetime.now(UTC).replace(microsecond=0))
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(await serve(simulator, directory / "partner", clock=clock))
+        if running is None:
+            running = await stack.enter_async_context(await serve(simulator, directory / "partner", clock=clock))
         store = await SQLiteStore.open(directory / "lendgate.db", clock)
         stack.push_async_callback(store.close)
         house = _build(adapter, running, store, clock, settings or {}, directory, deadline)
@@ -263,6 +268,7 @@ def _build(
         reads=reads,
         connection=connection,
         onboarding=told,
+        running=running,
         sealer=sealer,
         directory=directory,
         watched=watched,

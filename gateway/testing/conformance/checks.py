@@ -162,6 +162,14 @@ _TABLE: Final = (
         "Let `read` state the amount that the message states.",
     ),
     Check(
+        "CRASH-01",
+        "silver",
+        "A process that dies once its request has arrived leaves an act that the next process settles truthfully.",
+        "Machines fail, and the money does not wait.",
+        "gateway/operations/inquiry.py (recover)",
+        "Let the fetch verb find an act by what is known before any answer came: its key, or its parent.",
+    ),
+    Check(
         "DOUBT-01",
         "silver",
         "Whatever becomes of the answer to an act, money moves at most once and the state tells no lie.",

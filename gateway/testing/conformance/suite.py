@@ -19,6 +19,7 @@ from gateway.testing.conformance.bad_days import BadDays
 from gateway.testing.conformance.callback_cases import CallbackCases
 from gateway.testing.conformance.cases import Bench, Day
 from gateway.testing.conformance.checks import CHECKS
+from gateway.testing.conformance.crash_cases import CrashCases
 from gateway.testing.conformance.declared import Declared
 from gateway.testing.conformance.good_days import GoodDays
 from gateway.testing.conformance.return_cases import ReturnCases
@@ -27,7 +28,7 @@ from gateway.testing.conformance.scenario import Scenario
 __all__ = ["Conformance", "conformance"]
 
 
-class Conformance(Declared, GoodDays, BadDays, CallbackCases, ReturnCases):
+class Conformance(Declared, GoodDays, BadDays, CallbackCases, ReturnCases, CrashCases):
     """Every check. What it runs on stands in the attributes that `conformance` sets."""
 
     adapter: type[Adapter[Any]]
