@@ -164,7 +164,7 @@ ROUTES: Final = (
         {200: OperationView},
         frozenset({"operator"}),
         body=Settling,
-        problems=("nothing_to_settle", "call_in_progress"),
+        problems=("nothing_to_settle", "partner_key_taken", "call_in_progress"),
         description="For doubt that no inquiry ends. Recorded with the key that did it, the reason and the evidence.",
     ),
 )
