@@ -125,7 +125,7 @@ class Page:
 
     @property
     def name(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.template}"
 
     @property
     def template(self) -> str:

@@ -252,69 +252,6 @@ def a_parcel_is_insured_and_claimed_for(house: SandboxHouse) -> None:
     assert house.get("/v1/insurance/claims/{id}", id=claim["id"])["parent"] == policy["id"]
 
 
-# -- partners, operations, events, pages -------------------------------------------------------------------------------
-
-
-@journey("GET /v1/partners/{partner}", partner="wechat_freight", verbs="fetch_partner_balance")
-def our_account_at_a_partner_is_read(house: SandboxHouse) -> None:
-    partner = house.get("/v1/partners/{partner}", partner="wechat_freight", params={"balance": "true"})
-
-    assert partner["connections"][0]["balance"]["available"]["currency"] == "CNY"
-
-
-@journey(partner="alipay", verbs="fetch_keys")
-def a_key_that_a_partner_renewed_is_fetched(house: SandboxHouse) -> None:
-    house.institutions.tell("alipay", "renew-certificate")
-
-    assert house.act("/v1/payments", bodies.qr_payment())["state"] == "requires_action"
-
-
-@journey("GET /v1/partners", "GET /v1/partners/{partner}/requirements")
-def every_verb_of_every_partner_says_what_it_needs(house: SandboxHouse) -> None:
-    for partner in house.get("/v1/partners")["partners"]:
-        for verb in verbs_of(partner):
-            asked = {"verb": verb}
-            said = house.get("/v1/partners/{partner}/requirements", partner=partner["partner"], params=asked)
-            assert (said["partner"], said["terms"]["verb"]) == (partner["partner"], verb)
-
-
-@journey("GET /v1/operations", "GET /v1/operations/{id}", "GET /v1/operations/{id}/timeline", "GET /v1/events")
-def what_happened_can_be_read(house: SandboxHouse) -> None:
-    made = house.act("/v1/payments", bodies.scanned_payment())
-    house.until(made, "succeeded")
-
-    found = house.get("/v1/operations", params={"reference": made["reference"]})["operations"]
-    records = house.get("/v1/operations/{id}/timeline", id=made["id"])["records"]
-    events = house.get("/v1/events", params={"operation": made["id"]})
-
-    assert [one["id"] for one in found] == [made["id"]]
-    assert [record["kind"] for record in records][:2] == ["intent", "outcome"]
-    assert events["events"][-1]["type"] == "payment.succeeded"
-    assert events["next_after"] == events["events"][-1]["cursor"]
-
-
-@journey("POST /v1/operations/{id}/settle")
-def an_operator_settles_what_nobody_could_find_out(house: SandboxHouse) -> None:
-    paid = house.until(house.act("/v1/payments", bodies.scanned_payment()), "succeeded")
-    for operation in ("alipay.trade.refund", "alipay.trade.fastpay.refund.query"):
-        house.institutions.tell("alipay", "faults", point="close_after", operation=operation, times=50)
-    try:
-        doubtful = house.act("/v1/payments/{id}/refunds", bodies.refund(), id=paid["id"])
-        word = {"state": "succeeded", "reason": "found by hand", "evidence": "Statement 2026-03-02, line 14"}
-        settled = house.ask("/v1/operations/{id}/settle", id=doubtful["id"], json=word, as_client="operator")
-    finally:
-        house.institutions.browser.delete(f"{house.institutions.urls['alipay']}/_sandbox/faults")
-
-    assert (doubtful["state"], settled["state"]) == ("unknown", "succeeded")
-
-
-@journey("GET /healthz", "GET /readyz", "GET /metrics")
-def anybody_may_look_at_the_pages(house: SandboxHouse) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/problems", "/problems/declined"):
-        answer = house.client.get(path)
-        assert answer.status_code == 200, path
-
-
 def quoted_policy(house: SandboxHouse) -> Any:
     quote = house.act("/v1/insurance/quotes", bodies.quote())
     return house.act("/v1/insurance/policies", bodies.quoted_policy(quote["id"]))

@@ -54,7 +54,7 @@ class SandboxHouse:
 
     def send(self, method: str, template: str, *, as_client: str = "shop", **arguments: Any) -> httpx.Response:
         """One call. `{parts}` of the path are filled in from the arguments of the same name."""
-        path = re.sub(r"\{(\w+)\}", lambda part: quote(str(arguments.pop(part[1])), safe=""), template)
+        path = re.sub(r"\{(\w+)\}", lambda part: _filled(part[1], arguments.pop(part[1])), template)
         headers = {"Authorization": f"Bearer {self.key(as_client)}", **arguments.pop("headers", {})}
         return self.client.request(method, path, headers=headers, **arguments)
 
@@ -67,7 +67,7 @@ class SandboxHouse:
         return _wanted(self.send("POST", template, **arguments))
 
     def act(self, template: str, body: Mapping[str, Any], **parts: str) -> Any:
-        """POST what acts, under a fresh key and, unless the body names one, a fresh reference."""
+        """POST what acts, under a fresh key and a fresh reference."""
         return _wanted(self.attempt(template, body, **parts))
 
     def attempt(self, template: str, body: Mapping[str, Any], **parts: str) -> httpx.Response:
@@ -94,8 +94,7 @@ class SandboxHouse:
         found: dict[str, float] = defaultdict(float)
         for said, value in self._counted("lendgate_calls_total"):
             if said["status"].startswith("2"):
-                # What takes any method takes POST here: no institution calls back by another.
-                found[said["route"].replace("* ", "POST ")] += value
+                found[said["route"]] += value
         return found
 
     def _counted(self, counter: str) -> list[tuple[dict[str, str], float]]:
@@ -141,6 +140,10 @@ class Institutions:
                 answer = self.browser.post(page.url.join(action), data={**fields, pressed[1]: pressed[2]})
                 return answer.headers["Location"]
         raise AssertionError(f"there is no button {label!r} on {page.text}")
+
+
+def _filled(name: str, value: object) -> str:
+    return quote(str(value), safe="/" if name == "path" else "")
 
 
 def _wanted(answer: httpx.Response) -> Any:

@@ -15,7 +15,10 @@ import pytest
 
 from gateway.adapters.verbs import VERBS
 from gateway.api.examples import EXAMPLES
-from tests.end_to_end import bodies
+from tests.end_to_end import (
+    bodies,
+    journeys_to_the_gateway,  # noqa: F401 - its journeys stand in JOURNEYS once it is read
+)
 from tests.end_to_end.journeys import JOURNEYS, parcel_policy, quoted_policy, verbs_of
 from tests.end_to_end.sandbox_house import SandboxHouse
 
@@ -60,8 +63,10 @@ BEHIND = {
 
 NEVER = {
     "GET /v1/callbacks/{partner}/{token}": "no installed partner calls back by GET",
+    "PUT /v1/callbacks/{partner}/{token}": "no installed partner calls back by PUT",
+    "GET /v1/audit/minimum_index": "nothing of the log was pruned",
 }
-"""Addresses that answer no 2xx here, each with its reason."""
+"""Calls that answer no 2xx here, each with its reason."""
 
 
 def parent_at(house: SandboxHouse, partner: str, began: str) -> str:
@@ -164,7 +169,10 @@ def test_what_a_partner_does_not_show_is_refused(sandbox: SandboxHouse, verb: st
         assert [one["partner"] for one in without if READING[verb] in verbs_of(one)] == []
 
 
-def test_a_callback_by_get_is_taken_for_nothing(sandbox: SandboxHouse) -> None:
-    answer = sandbox.client.get("/v1/callbacks/alipay/nobody-knows-this-token")
+@pytest.mark.parametrize("call", NEVER)
+def test_what_nobody_has_here_is_not_found(sandbox: SandboxHouse, call: str) -> None:
+    method, _, template = call.partition(" ")
+
+    answer = sandbox.client.request(method, template.format(partner="alipay", token="nobody-knows-this"))
 
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not_found")
