@@ -17,8 +17,8 @@ Method
 - At the end every call that was answered must have left one intent and one outcome, and `lendgate audit verify` must be
   content; otherwise the exit status is 1.
 
-Only ratios travel to other machines. Where `others` is not near 0, the rates are those of whoever got the cores; the CPU
-of a call, and what is made from it, suffers less.
+Only ratios travel to other machines. Where `others` is not near 0, the rates are those of whoever got the cores; the
+CPU of a call, and what is made from it, suffers less.
 """
 
 from __future__ import annotations

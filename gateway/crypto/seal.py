@@ -34,9 +34,7 @@ class Sealer:
 
     __slots__ = ("_entropy", "_keys", "_prefix")
 
-    def __init__(
-        self, key: bytes, *, retired: Sequence[bytes] = (), entropy: Callable[[int], bytes] = entropy
-    ) -> None:
+    def __init__(self, key: bytes, *, retired: Sequence[bytes] = (), entropy: Callable[[int], bytes] = entropy) -> None:
         if any(len(one) != KEY_BYTES for one in (key, *retired)):
             raise ConfigurationError(f"a sealing key has {KEY_BYTES} bytes; create one with `lendgate keys`")
         self._keys = {_key_id(one): AESGCM(one) for one in (key, *retired)}

@@ -318,7 +318,8 @@ class Engine:
                 detail = f"this call was made before, with another Idempotency-Key: it is {first.id}"
                 raise Conflicting(detail, kind="reference_taken", members={"operation": first.id}) from None
             detail = "this reference was used for another call; a new obligation needs a new reference"
-            raise Refused(detail, kind="reference_reused", retry=Retry.NEW_REFERENCE, members=members) from None
+            # Whoever obeyed `new_reference` by a program, with a body that varies by mistake, would pay twice.
+            raise Refused(detail, kind="reference_reused", members=members) from None
         if taken.what == "sibling":
             detail = f"{taken.operation} for the same {', '.join(plan.operation.links_to)} has not ended yet"
             raise Conflicting(

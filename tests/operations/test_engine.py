@@ -83,7 +83,7 @@ class TestRepeats:
             with pytest.raises(Refused) as refusal:
                 await h.pay("2.00", "LN-1", key="k2")
 
-            assert (refusal.value.kind, refusal.value.retry) == ("reference_reused", Retry.NEW_REFERENCE)
+            assert (refusal.value.kind, refusal.value.retry) == ("reference_reused", Retry.NEVER)
 
     async def test_of_fifty_racers_with_one_key_one_acts(self, tmp_path: Path) -> None:
         async with house(tmp_path) as h:
