@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,6 @@ from gateway import (
     Remembered,
     Reply,
     Request,
-    Scheme,
     Wire,
     hours,
     payment_terms,
@@ -95,7 +94,7 @@ class Trusting(BodyHMAC):
 
 
 class Gullible(Riverbank):
-    scheme: ClassVar[Scheme] = Trusting()
+    scheme = Trusting()
 
 
 class Forgetful(Riverbank):
