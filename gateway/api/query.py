@@ -19,9 +19,20 @@ from gateway.api.problems import refused
 from gateway.model.problems import FieldError, Refused
 from gateway.model.schema import Model
 
-__all__ = ["LONGEST_WAIT_SECONDS", "NoQuery", "idempotency_key", "preferred_wait", "query_of", "single_header"]
+__all__ = [
+    "LARGEST_NUMBER",
+    "LONGEST_WAIT_SECONDS",
+    "NoQuery",
+    "idempotency_key",
+    "preferred_wait",
+    "query_of",
+    "single_header",
+]
 
 LONGEST_WAIT_SECONDS: Final = 60.0
+
+LARGEST_NUMBER: Final = 2**63 - 1
+"""What both stores can compare a number with."""
 
 KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 """A bare token: printable ASCII without spaces."""

@@ -67,6 +67,15 @@ async def test_patience_ends_with_an_empty_page(shop: Caller) -> None:
     assert (answer.status, answer.body) == (200, {"events": [], "next_after": 7})
 
 
+async def test_a_number_that_no_store_can_hold_is_refused(shop: Caller) -> None:
+    largest = await shop.get("/v1/events", after=str(2**63 - 1))
+    larger = await shop.get("/v1/events", after=str(2**63))
+    endless = await shop.get("/v1/events", after="9" * 5000)
+
+    assert (largest.status, largest.body["events"]) == (200, [])
+    assert [(answer.status, answer.kind) for answer in (larger, endless)] == [(422, "invalid_query")] * 2
+
+
 async def test_nobody_waits_through_a_shutdown(shop: Caller, house: House) -> None:
     waiting = asyncio.create_task(shop.send("GET", "/v1/events", headers={"Prefer": "wait=20"}))
     await asyncio.sleep(0.1)

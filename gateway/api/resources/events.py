@@ -10,6 +10,7 @@ from pydantic import Field
 from gateway.api.auth import ALL
 from gateway.api.handler import Answer, Inbound, Route
 from gateway.api.problems import wrong_parameter
+from gateway.api.query import LARGEST_NUMBER
 from gateway.api.resources.operations import Word, whose
 from gateway.api.shapes import EventPage
 from gateway.model.schema import Model
@@ -29,7 +30,9 @@ LOOK_AGAIN_SECONDS: Final = 1.0
 class After(Model):
     """From where on, and of which operation."""
 
-    after: Annotated[int, Field(ge=0, description="The cursor of the last event that was read; 0: from the start")] = 0
+    after: Annotated[
+        int, Field(ge=0, le=LARGEST_NUMBER, description="The cursor of the last event that was read; 0: from the start")
+    ] = 0
     operation: Word | None = None
     client: Annotated[Word | None, Field(description="For operators and auditors: whose events; they must say")] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from gateway.api.answers import LONGEST_ID
 from gateway.api.auth import ALL, PLATFORM, visible_to
 from gateway.api.handler import Answer, Inbound, NoBody, Route
-from gateway.api.query import NoQuery
+from gateway.api.query import LARGEST_NUMBER, NoQuery
 from gateway.api.resources.operations import Word, whose
 from gateway.api.shapes import (
     DeliveryPage,
@@ -63,7 +63,9 @@ class Page(Model):
     """Which deliveries."""
 
     state: Annotated[DeliveryState | None, Field(description="`dead`: given up after the last try")] = None
-    cursor: Annotated[int | None, Field(ge=1, description="The `next_cursor` of the page before")] = None
+    cursor: Annotated[
+        int | None, Field(ge=1, le=LARGEST_NUMBER, description="The `next_cursor` of the page before")
+    ] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
