@@ -139,17 +139,17 @@ async def _acted(house: House[Any], scenario: Scenario, name: str, point: Point,
     before = await scenario.before(house)
     effects = len(house.simulator.ledger.effects)
     house.simulator.faults.arm(point, name, times=times)
+    operation = None
     try:
-        return await scenario.act(house, before, scenario.body())
+        operation = await scenario.act(house, before, scenario.body())
     except Refused as refusal:
         if len(house.simulator.ledger.effects) != effects:
             fail("DOUBT-01", f"{scenario.name}: the call was refused ({refusal}), and yet it happened")
-        return None
-    finally:
-        (fault,) = house.simulator.faults.armed
-        house.simulator.faults.clear()
-        if fault.times == times:
-            fail("DOUBT-01", f"{scenario.name}: no request called {name!r} came, so nothing was tried")
+    (fault,) = house.simulator.faults.armed
+    house.simulator.faults.clear()
+    if fault.times == times:
+        fail("DOUBT-01", f"{scenario.name}: no request called {name!r} came, so nothing was tried")
+    return operation
 
 
 def patience(house: House[Any], operation: Operation) -> float:

@@ -63,8 +63,7 @@ class GoodDays:
     def test_code_03_replies_have_codes_and_facts_declared_ones(self, day: Day, verb: str) -> None:
         """On a good day nothing is drift."""
         for ran in day.watched.of(verb):
-            method = getattr(ran.question, "method", None)
-            terms = self.adapter.terms[verb].for_method(getattr(method, "type", method))
+            terms = self.adapter.terms[verb].for_method(_method(ran.question))
             for asked, heard in zip(ran.asked, ran.heard, strict=True):
                 if asked.effect and isinstance(heard, Reply) and day.adapter.code(heard) is None:
                     fail("CODE-03", f"{verb}: `code` finds nothing in the reply to {asked.request.target}")
@@ -104,6 +103,13 @@ class GoodDays:
         if scenario.verb not in KIND_OF:
             pytest.skip("does not apply: the amount is judged where the operation begins")
         asyncio.run(_excluded(bench, scenario, tmp_path))
+
+
+def _method(question: Any) -> str | None:
+    """The payment method that a question is about: its own, or that of what it follows."""
+    question = getattr(question, "initiation", question)
+    method = getattr(question, "method", None) or getattr(getattr(question, "parent", None), "method", None)
+    return getattr(method, "type", method)
 
 
 def _again(ran: Ran) -> Driven[Any]:

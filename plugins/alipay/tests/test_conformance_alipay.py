@@ -33,7 +33,7 @@ class PayerCode(Scenario):
 class ScannedCode(Scenario):
     """The payer scans our code, pays, and the wallet notifies."""
 
-    verb, effect, calls_back, loses_answers = "create_payment", "payment", True, False
+    verb, effect, calls_back = "create_payment", "payment", True
 
     def body(self) -> Body:
         return payment({"type": "wallet_qr"})
@@ -73,6 +73,32 @@ class ClosedPayment(Scenario):
         trade = house.followed[operation.parent or ""].partner_key
         count: int = house.simulator.ledger.count("closure")["closure", trade]
         return count
+
+
+class CancelledPayment(Scenario):
+    """A payment by the payer's code, which waits for a confirmation, is cancelled."""
+
+    verb, effect = "cancel_payment", "closure"
+
+    async def before(self, house: House[Any]) -> Operation:
+        return await house.start("create_payment", payment({"type": "payer_code", "code": f"28{next(NUMBERS):013d}94"}))
+
+    def happened(self, house: House[Any], operation: Operation) -> int | None:
+        return ClosedPayment().happened(house, operation)
+
+
+class CardTransfer(Scenario):
+    """Money goes to a bank card and takes its time."""
+
+    verb, effect = "create_transfer", "transfer"
+    amounts = ("1.15", "4.35", "8.20", "19.99")  # a card takes no less than one yuan
+
+    def body(self) -> Body:
+        account = {"scheme": "bank_card", "identification": "6222000000000001", "agent": "招商银行"}
+        return {
+            "amount": {"amount": "1299.00", "currency": "CNY"},
+            "creditor": {"name": "李四光", "account": account},
+        }
 
 
 class WalletTransfer(Scenario):
@@ -145,7 +171,9 @@ TestAlipay = conformance(
         ScannedCode(),
         Refund(),
         ClosedPayment(),
+        CancelledPayment(),
         WalletTransfer(),
+        CardTransfer(),
         ThresholdCheck(),
         Certification(),
         RenewedCertificate(),

@@ -30,7 +30,7 @@ def agreed(house: House[Any], operation: Operation) -> str:
 class PreparedTransfer(Scenario):
     """A transfer is prepared and waits for the person."""
 
-    verb, loses_answers = "create_transfer", False
+    verb = "create_transfer"
     ends = frozenset({State.REQUIRES_ACTION})
 
     def body(self) -> Body:
@@ -55,7 +55,7 @@ class ApprovedTransfer(Scenario):
 class PreparedConsent(Scenario):
     """A consent waits for the person."""
 
-    verb, loses_answers = "create_consent", False
+    verb = "create_consent"
     ends = frozenset({State.REQUIRES_ACTION})
 
     def body(self) -> Body:
