@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -206,14 +207,17 @@ def try_next(processes: Processes, demo: Demo) -> list[str]:
         f"curl {bearer} {url}/v1/partners",
         f'curl {bearer} "{url}/v1/operations?link=loan={demo.loan}"',
         f"curl {bearer} {headers} -d '{json.dumps(body)}' {url}/v1/payments",
-        f"curl {bearer} {url}/v1/events?after=0",
+        f'curl {bearer} "{url}/v1/events?after=0"',
         f"{sys.executable} -m gateway.cli audit verify --config {processes.config_path}",
         f"open {url}/docs in a browser",
     ]
 
 
 async def main(keep: bool) -> int:
-    """Run the demo; the exit status."""
+    """Run the demo; the exit status. Told to end, it ends what it started."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     directory = Path(tempfile.mkdtemp(prefix="lendgate-demo-"))
     timeline = Timeline()
     processes = Processes(directory)
@@ -256,5 +260,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         sys.exit(asyncio.run(main(arguments.keep)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(0)
