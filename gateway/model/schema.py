@@ -84,7 +84,14 @@ Metadata = Annotated[
 """What a platform wants to see again: up to 40 characters a key, 500 a value. Never sent to a partner."""
 
 
+FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+"""A day inside of what a datetime can hold, so that every moment can be written in every zone."""
+
+
 def _utc(moment: datetime) -> datetime:
+    if not FIRST <= moment <= LAST:
+        raise ValueError("must lie between the years 1 and 9999 in every time zone")
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
