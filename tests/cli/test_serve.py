@@ -129,13 +129,16 @@ async def test_a_store_that_fails_ends_the_process(
         await pay(f"http://127.0.0.1:{port}", key_of(folder, "shop"), "P-1")
         # From now on no file may grow, as on a disk that is full.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        answer = await pay(f"http://127.0.0.1:{port}", key_of(folder, "shop"), "P-2")
+        try:
+            status = (await pay(f"http://127.0.0.1:{port}", key_of(folder, "shop"), "P-2"))["status"]
+        except aiohttp.ClientConnectionError:
+            status = None  # the log was the first that had to write, and the process is gone already
         assert process.stderr is not None
         told = (await process.stderr.read()).decode()
-        status = await process.wait()
+        exit_status = await process.wait()
 
-    assert answer["status"] == 503
-    assert status == 1
+    assert status in (503, None)
+    assert exit_status == 1
     assert "Traceback" not in told.splitlines()[-1]
     assert len(bank.simulator.ledger.effects) == 1
 
