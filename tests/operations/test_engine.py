@@ -237,7 +237,7 @@ class TestRefunds:
 
     async def test_of_fifty_refunds_of_sixty_percent_one_succeeds(self, tmp_path: Path) -> None:
         async with house(tmp_path) as h:
-            for _ in range(4):
+            for _ in range(20):
                 payment = (await h.pay("100.00")).operation
 
                 answers = await asyncio.gather(*(h.refund(payment, "60.00") for _ in range(50)), return_exceptions=True)
