@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, StringConstraints
@@ -20,7 +19,7 @@ from gateway.model.parties import Subject
 from gateway.model.problems import AdapterError
 from gateway.model.schema import Instant, Metadata, Model, Reference
 
-__all__ = ["Continuation", "Filled", "Initiation", "Inquiry", "Known", "Links", "Memory", "New"]
+__all__ = ["Continuation", "Initiation", "Inquiry", "Known", "Links", "Memory", "New"]
 
 Links = Annotated[
     dict[
@@ -74,17 +73,6 @@ class Inquiry(Known):
     """A question about an act. A follow-up (refund, claim) names its parent too."""
 
     parent: Known | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """What the core fills into every initiation."""
-
-    partner_key: str
-    requested_at: datetime
-    handoff: Handoff
-    parent: Known | None = None
-    options: Mapping[str, Any] | None = None
 
 
 class Initiation(New):

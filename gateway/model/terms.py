@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from gateway.model.states import BUSY, NOT_PROCESSED, SEEN, TOKEN_REFUSED, Meaning
+from gateway.model.states import Meaning
 
 __all__ = [
     "ByKey",
@@ -164,7 +164,3 @@ class Terms:
     def for_method(self, method: str | None) -> Terms:
         """The narrower terms of one method, where there are any."""
         return self.by_method.get(method or "", self)
-
-
-REQUEST_MEANINGS = frozenset({SEEN, NOT_PROCESSED, BUSY, TOKEN_REFUSED})
-"""Meanings that speak about one request and are read by the channel."""

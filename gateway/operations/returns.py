@@ -16,7 +16,7 @@ from typing import Any
 from gateway.adapters.verbs import Verb
 from gateway.model.clock import Clock
 from gateway.model.initiations import Continuation
-from gateway.model.message import Handoff, Returned
+from gateway.model.message import Returned
 from gateway.model.problems import Conflicting, NotFound, NotProven, NotUnderstood
 from gateway.model.states import State
 from gateway.operations import assemble
@@ -76,7 +76,7 @@ class Returns:
         if operation.state is not State.REQUIRES_ACTION:
             return operation  # used already, or overtaken by other news
         try:
-            handoff = Handoff(**operation.handoff)
+            handoff = assemble.handoff_of(operation)
             proven = connection.adapter.scheme.verify_return(returned, handoff, connection.keys)
         except (NotProven, NotUnderstood) as failure:
             log.warning("a return for %s proves nothing: %s", operation.id, failure)

@@ -20,7 +20,7 @@ from gateway.adapters.verbs import Verb
 from gateway.model.clock import Clock
 from gateway.model.facts import Fact, NextAction
 from gateway.model.ids import Identifiers
-from gateway.model.message import Handoff, SignedLink, Stamp, Wire
+from gateway.model.message import SignedLink, Stamp, Wire
 from gateway.model.problems import (
     AdapterError,
     NotSent,
@@ -31,6 +31,7 @@ from gateway.model.problems import (
 )
 from gateway.model.states import Meaning
 from gateway.model.terms import NoKey, Remembered, Terms
+from gateway.operations.assemble import handoff_of
 from gateway.operations.connections import Connection
 from gateway.operations.facts import Said, Source
 from gateway.store.interface import Stale, Taken
@@ -92,7 +93,7 @@ class Runner:
             client=run.operation.client,
             operation=run.operation.id,
             verb=verb.name,
-            handoff=_handoff(run.operation),
+            handoff=handoff_of(run.operation) if run.operation.handoff else None,
             code=run.code,
         )
 
@@ -172,16 +173,12 @@ class Runner:
         action = fact.next_action
         if not isinstance(action, SignedLink):
             return action
-        handoff = _handoff(run.operation)
+        handoff = handoff_of(run.operation) if run.operation.handoff else None
         if handoff is None:
             raise AdapterError(f"{run.connection.partner} gave a link, but this operation has no handoff")
         stamp = Stamp(self._clock.now(), self._ids.nonce())
         url = run.connection.adapter.scheme.link(action, handoff, run.connection.keys, stamp)
         return NextAction(kind="redirect", url=url, life=action.life)
-
-
-def _handoff(operation: Operation) -> Handoff | None:
-    return Handoff(**operation.handoff) if operation.handoff else None
 
 
 def trail(failure: BaseException) -> str:
