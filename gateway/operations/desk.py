@@ -42,14 +42,17 @@ class Desk:
         self._journal = journal
 
     async def settle(self, operation_id: str, settlement: Settlement) -> Operation:
-        """Settle an operation by hand. Raises `NotFound`, `Invalid`, `Conflicting` (it stands so already)."""
+        """Settle an operation by hand; where it stands so already, that clears what called for attention.
+
+        Raises `NotFound`, `Invalid`, `Conflicting` (it stands so already, and nothing calls for attention).
+        """
         missing = [name for name in ("reason", "evidence") if not getattr(settlement, name).strip()]
         if missing:
             raise Invalid("say why, and where the evidence is", fields=[FieldError(n, "is needed") for n in missing])
         operation = await self._store.operation(operation_id)
         if operation is None:
             raise NotFound(f"there is no operation {operation_id!r}")
-        if operation.state.value == settlement.state:
+        if operation.state.value == settlement.state and not operation.attention:
             raise Conflicting(f"{operation_id} is {settlement.state} already", kind="nothing_to_settle")
         act = self._journal.act(
             actor=settlement.actor,

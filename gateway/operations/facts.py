@@ -49,6 +49,12 @@ ABOUT_THE_REQUEST: Mapping[Meaning, str] = {
 DOUBTS: Mapping[Meaning, str] = {Meaning.SEEN: "duplicate", Meaning.UNKNOWN: "partner_in_doubt"}
 """Genuine answers that settle nothing, and the reason that is shown for each."""
 
+MOVED_NOTHING = frozenset({State.FAILED, State.CANCELLED, State.RETURNED})
+"""Ends after which the money is where it was before."""
+
+SHOWN_CHARACTERS = 500
+"""How much of a partner's own words is kept with an operation; the whole reply is with the record."""
+
 HORIZON = timedelta(days=3)
 """How long inquiries go on before a person is called as well."""
 
@@ -230,9 +236,13 @@ def _reason(said: Said, code: str) -> Reason:
     fact = said.fact
     return Reason(
         code=code,
-        partner_code=fact.code if fact else None,
-        partner_message=fact.message if fact else None,
+        partner_code=_shown(fact.code if fact else None),
+        partner_message=_shown(fact.message if fact else None),
     )
+
+
+def _shown(words: str | None) -> str | None:
+    return words if words is None or len(words) <= SHOWN_CHARACTERS else words[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def _state_reason(state: State, said: Said) -> Reason | None:
@@ -341,12 +351,11 @@ def _may_have_acted(operation: Operation, state: State, said: Said) -> bool:
 
 
 def _released(operation: Operation, state: State) -> int:
-    """A follow-up that provably failed gives its part back; one that succeeded after all takes it again."""
+    """A follow-up whose money did not move, or came back, gives its part back; a late success takes it again."""
     if not KINDS[operation.kind].reserves or operation.amount is None:
         return 0
-    failed = frozenset({State.FAILED, State.CANCELLED})
-    if state in failed and operation.state not in failed:
+    if state in MOVED_NOTHING and operation.state not in MOVED_NOTHING:
         return operation.amount.minor()
-    if operation.state in failed and state not in failed:
+    if operation.state in MOVED_NOTHING and state not in MOVED_NOTHING:
         return -operation.amount.minor()
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -62,28 +63,41 @@ class Inquirer:
         return await self._store.in_flight_to_doubt(self._clock.now())
 
     async def run(self) -> None:
-        """Work until `stop`. An inquiry that fails is only tried again later; nothing here ends the worker."""
-        while not self._stopping.is_set():
-            worked = await self.round()
-            if not worked:
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), IDLE_SECONDS)
-                except TimeoutError:
-                    continue
+        """Work until `stop`. One that waits for a slow partner keeps no other back, and one that fails comes later."""
+        stopped = asyncio.create_task(self._stopping.wait())
+        asking: set[asyncio.Task[None]] = set()
+        try:
+            while not self._stopping.is_set():
+                asking |= await self._claim(BATCH - len(asking))
+                ended, _ = await asyncio.wait(
+                    {stopped, *asking}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                asking -= ended
+                self._look_at(task.exception() for task in ended if not task.cancelled())
+        finally:
+            stopped.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     def stop(self) -> None:
         self._stopping.set()
 
     async def round(self) -> int:
-        """Ask about everything that is due now. How many."""
+        """Ask about everything that is due now, and wait for the answers. How many."""
+        asking = await self._claim(BATCH)
+        self._look_at(await asyncio.gather(*asking, return_exceptions=True))
+        return len(asking)
+
+    async def _claim(self, limit: int) -> set[asyncio.Task[None]]:
+        """Begin to ask about what is due, at most `limit` of it."""
         now = self._clock.now()
-        due = await self._store.due(now, now + LEASE, self._worker, BATCH)
-        ends = await asyncio.gather(*(self._one(operation) for operation in due), return_exceptions=True)
+        due = await self._store.due(now, now + LEASE, self._worker, limit) if limit else []
+        return {asyncio.create_task(self._one(operation)) for operation in due}
+
+    def _look_at(self, ends: Iterable[BaseException | None]) -> None:
         for failure in filter(None, ends):
             if isinstance(failure, StorageError):
                 raise failure
             log.error("an inquiry could not be put off (%s); its lease holds it back", type(failure).__name__)
-        return len(due)
 
     async def _one(self, operation: Operation) -> None:
         try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from pydantic import BaseModel, SecretStr
@@ -50,7 +51,18 @@ def refusals(configuration: Configuration) -> Iterator[tuple[Path, str]]:
                 yield path, "is a development certificate; production needs the partner's, or one that it accepts"
     if _is_development_certificate(configuration.webhooks.ca or ""):
         yield ("webhooks", "ca"), "is a development certificate; production needs that of the platforms' own authority"
+    if configuration.gateway.database_url is not None:
+        yield from _database(configuration.gateway.database_url.get_secret_value())
     yield from _files(configuration)
+
+
+def _database(url: str) -> Iterator[tuple[Path, str]]:
+    """Over a network the database must prove who it is: whoever stands in between would hold every payment."""
+    parts = urlsplit(url)
+    host, options = parts.hostname or "", parse_qs(parts.query)
+    here = not host or host.startswith("/") or _is_this_machine(f"[{host}]" if ":" in host else host)
+    if not here and options.get("sslmode") != ["verify-full"]:
+        yield ("gateway", "database_url"), "must say sslmode=verify-full in production, since it goes over a network"
 
 
 def _files(configuration: Configuration) -> Iterator[tuple[Path, str]]:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.model.facts import PaymentFact
 from gateway.model.problems import Conflicting, Invalid, NotFound
-from gateway.model.states import State
+from gateway.model.states import Attention, Meaning, State
 from gateway.operations.desk import Desk, Settlement
+from gateway.operations.facts import Said, Source
 from gateway.sandbox import Point
 from gateway.store.operation import Operation
+from gateway.store.work import Work
 from tests.house import House, house
 
 WORD = Settlement("succeeded", "seen on the bank's statement", "statement 2026-03-01, line 7", "ops/ab12cd34")
@@ -57,6 +60,19 @@ async def test_a_person_who_names_evidence_may_correct_an_end(tmp_path: Path) ->
         assert payment.state is State.FAILED
 
         assert (await desk(h).settle(payment.id, WORD)).state is State.SUCCEEDED
+
+
+async def test_confirming_how_an_operation_stands_clears_its_attention(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        payment = (await h.pay()).operation
+        other = Said(Meaning.SUCCEEDED, Source.CALLBACK, PaymentFact(code="PAID", partner_key="ANOTHER"))
+        await h.door.apply(payment, other, Work(h.store))
+        assert [item.code for item in (await h.stands(payment)).attention] == [Attention.CONFLICT]
+
+        confirmed = await desk(h).settle(payment.id, WORD)
+
+        assert (confirmed.state, confirmed.attention) == (State.SUCCEEDED, ())
+        assert any(entry.kind == "act" for entry in await h.store.chain(payment.id))
 
 
 @pytest.mark.parametrize(("reason", "evidence"), [("", "x"), ("x", " ")])

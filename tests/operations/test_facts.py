@@ -224,9 +224,13 @@ class TestFollowUps:
             (State.UNKNOWN, Meaning.UNDECLARED, 0),
             (State.FAILED, Meaning.FAILED, 0),
             (State.FAILED, Meaning.SUCCEEDED, -12800),
+            (State.SUCCEEDED, Meaning.RETURNED, 12800),
+            (State.RETURNED, Meaning.RETURNED, 0),
         ],
     )
-    def test_only_proven_failure_gives_the_part_back(self, state: State, meaning: Meaning, released: int) -> None:
+    def test_only_proof_that_the_money_is_back_or_never_left_gives_the_part_back(
+        self, state: State, meaning: Meaning, released: int
+    ) -> None:
         change = decide(self.refund(state), Said(meaning, Source.INQUIRY, self.fact()), TERMS, NOW)
 
         assert change.released == released
@@ -238,6 +242,13 @@ class TestFollowUps:
 
         assert change.operation.state is State.UNKNOWN
         assert change.released == 0
+
+
+def test_a_partners_own_words_are_kept_at_a_bounded_length() -> None:
+    change = decide(operation(), said(Meaning.FAILED, fact=payment(code="D", message="x" * 10_000)), TERMS, NOW)
+
+    assert change.operation.reason is not None
+    assert change.operation.reason.partner_message == "x" * 499 + "…"
 
 
 def test_a_next_action_lives_as_long_as_the_partner_says() -> None:

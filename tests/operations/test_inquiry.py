@@ -47,6 +47,33 @@ async def test_the_worker_settles_doubt_when_its_time_has_come(tmp_path: Path) -
         assert (await h.stands(transfer)).next_inquiry_at is None
 
 
+async def test_an_inquiry_that_hangs_keeps_no_other_back(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path, clock=clock) as h:
+        hanging = await doubtful(h)
+        h.bank.faults.arm(Point.DELAY_BEFORE, "GET transfers", seconds=60)
+        clock.advance(timedelta(seconds=1))
+        worker = asyncio.create_task(h.inquirer.run())
+        await until(lambda: any(arrival.operation == "GET transfers" for arrival in h.bank.ledger.arrivals))
+        other = await doubtful(h)
+        clock.advance(timedelta(seconds=1))
+
+        settled = await settled_by_the_worker(h, other)
+
+        assert settled.state is State.SUCCEEDED
+        assert (await h.stands(hanging)).state is State.UNKNOWN
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def settled_by_the_worker(h: House, transfer: str) -> Operation:
+    for _ in range(2000):
+        if not (await h.stands(transfer)).open:
+            break
+        await asyncio.sleep(0.005)
+    return await h.stands(transfer)
+
+
 async def test_a_bank_that_does_not_answer_is_asked_at_its_rhythm_and_nothing_is_guessed(tmp_path: Path) -> None:
     clock = ManualClock()
     async with house(tmp_path, clock=clock) as h:

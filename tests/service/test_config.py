@@ -18,7 +18,14 @@ from tests.sources import ROOT
 
 KEY = "lg_sandbox_" + "k" * 43
 SECRET = "5e" * 32
-ENVIRONMENT = {"INSTALLATION": SECRET, "SHOP_KEY": KEY, "SHARED": "s" * 32, "EMPTY": "  ", "SHORT": "abc"}
+ENVIRONMENT = {
+    "DATABASE": "postgresql://lendgate:word@db.example/lendgate?sslmode=require",
+    "INSTALLATION": SECRET,
+    "SHOP_KEY": KEY,
+    "SHARED": "s" * 32,
+    "EMPTY": "  ",
+    "SHORT": "abc",
+}
 
 GATEWAY = """\
 [gateway]
@@ -247,6 +254,16 @@ FAULTS = (
         3,
         "gateway.public_url",
         "https://",
+    ),
+    Fault(
+        "a database over the network that proves nothing",
+        PRODUCTION.replace(
+            'mode = "production"\n',
+            'mode = "production"\ndatabase_url = "env:DATABASE"\n',
+        ),
+        3,
+        "gateway.database_url",
+        "sslmode=verify-full",
     ),
 )
 
