@@ -76,6 +76,8 @@ class Inquirer:
                 self._look_at(task.exception() for task in ended if not task.cancelled())
         finally:
             stopped.cancel()
+            for task in asking if not self._stopping.is_set() else ():
+                task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
     def stop(self) -> None:
