@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli import audit_read
 from gateway.cli.group import config_option
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ existing_folder = click.Path(path_type=Path, exists=True, file_okay=False)
 since_option = click.option(
     "--since", type=existing_file, help="A checkpoint of this log that was kept outside (see `audit checkpoint`)."
 )
+operation_option = click.option(
+    "--operation", help="Verify also that this operation's records are whole: 1 to n, and nothing after."
+)
 
 
 @click.group()
@@ -32,11 +36,16 @@ def audit() -> None:
     """Prove what was asked, sent, answered and decided."""
 
 
+for command in audit_read.COMMANDS:
+    audit.add_command(command)
+
+
 @audit.command()
 @config_option
 @since_option
+@operation_option
 @click.pass_context
-def verify(ctx: click.Context, config_path: Path, since: Path | None) -> None:
+def verify(ctx: click.Context, config_path: Path, since: Path | None, operation: str | None) -> None:
     """Verify every record of the store, the transparency log, and that both say the same.
 
     Exit status 1 if anything is wrong. Reads only, also while a gateway runs on the same files.
@@ -53,6 +62,7 @@ def verify(ctx: click.Context, config_path: Path, since: Path | None) -> None:
         difference = left_out(configuration, _checkpoint(log)) if log.size else None
         passed = _tell_log(log, configuration.log_directory) and difference is None and passed
         click.echo(difference or "The store's records are those that the log took.", err=difference is not None)
+        passed = _tell_chain(configuration.log_directory, log, operation) and passed
     else:
         # Where several processes share a database, the log is on the machine of the one that publishes it.
         passed = passed and not configuration.audit.publish
@@ -65,12 +75,15 @@ def verify(ctx: click.Context, config_path: Path, since: Path | None) -> None:
 @click.argument("directory", type=existing_folder)
 @click.option("--key", required=True, help="The log's verifier key, `name+id+key`, as `audit checkpoint` tells it.")
 @since_option
+@operation_option
 @click.pass_context
-def verify_log(ctx: click.Context, directory: Path, key: str, since: Path | None) -> None:
+def verify_log(ctx: click.Context, directory: Path, key: str, since: Path | None, operation: str | None) -> None:
     """Verify a copy of a transparency log by its key alone: for an auditor, without configuration or database."""
     from gateway.audit.note import VerifierKey
 
-    passed = _tell_log(_verified(directory, VerifierKey.parse(key), since), directory)
+    log = _verified(directory, VerifierKey.parse(key), since)
+    passed = _tell_log(log, directory)
+    passed = _tell_chain(directory, log, operation) and passed
     ctx.exit(0 if passed else 1)
 
 
@@ -155,6 +168,28 @@ def _tell_log(report: LogReport, directory: Path) -> bool:
     _tell_rest(report.faults)
     for remark in report.remarks:
         click.echo(remark)
+    return report.passed
+
+
+def _tell_chain(directory: Path, log: LogReport, operation: str | None) -> bool:
+    """What was verified about one operation, and whether nothing was found; True if none was asked for."""
+    if operation is None:
+        return True
+    from gateway.audit.completeness import examine_chain
+    from gateway.audit.directory import FileReader, read_minimum
+    from gateway.audit.reading import first_kept
+
+    read = FileReader(directory)
+    report = examine_chain(read, log.size, operation, first_kept(read_minimum(read)))
+    for finding in report.findings:
+        click.echo(str(finding), err=True)
+    if report.passed:
+        click.echo(
+            f"{operation}: records 1 to {len(report.records)}, each linked to the one before, and none after, in the "
+            f"entries {report.first} to {report.size - 1}"
+        )
+    if report.unanswered:
+        click.echo(f"{operation}: without an outcome (under way, or cut by a crash): {', '.join(report.unanswered)}")
     return report.passed
 
 

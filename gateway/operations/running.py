@@ -40,7 +40,7 @@ from gateway.store.work import Work
 from gateway.wire.exchange import Conduct, Exchange
 from gateway.wire.retry import Repeat
 
-__all__ = ["Run", "Runner", "trail"]
+__all__ = ["Run", "Runner", "permission_of", "trail"]
 
 log = logging.getLogger(__name__)
 WIRE = Wire()
@@ -58,8 +58,6 @@ class Run:
     expected_content: str | None = None  # a replay: SHA-256 of the act's body before it was signed
     doubted: bool = False  # an earlier run may have acted, and nothing has settled it yet
     code: str | None = None  # the authorisation code that a browser brought back
-    consent: str | None = None
-    purpose: str | None = None
 
 
 class Runner:
@@ -74,6 +72,7 @@ class Runner:
         adapter = run.connection.adapter
         terms = adapter.terms[verb.name].for_method(run.operation.method)
         repeat, until = self._repeat(terms, run.operation)
+        consent, purpose = permission_of(run.operation)
         conduct = Conduct(
             repeat=repeat,
             key_until=until,
@@ -83,8 +82,8 @@ class Runner:
             deadline=self._clock.monotonic() + run.connection.deadline.total_seconds(),
             effects=run.acts,
             expected_content=run.expected_content,
-            consent=run.consent,
-            purpose=run.purpose,
+            consent=consent,
+            purpose=purpose,
         )
         return Exchange(
             work=run.work,
@@ -179,6 +178,17 @@ class Runner:
         stamp = Stamp(self._clock.now(), self._ids.nonce())
         url = run.connection.adapter.scheme.link(action, handoff, run.connection.keys, stamp)
         return NextAction(kind="redirect", url=url, life=action.life)
+
+
+def permission_of(operation: Operation) -> tuple[str | None, str | None]:
+    """What allows a bureau inquiry, and its purpose, for the record: a consent's id, the hash of what was agreed, or
+    that the platform says so. Other operations need neither."""
+    if operation.kind != "credit_report":
+        return None, None
+    permission = operation.body.get("permission") or {}
+    document = permission.get("document_hash")
+    shown = permission.get("consent") or (f"document sha256:{document}" if document else "stated by the platform")
+    return shown, operation.body.get("purpose")
 
 
 def trail(failure: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from gateway.model.clock import Clock, SystemClock
 from gateway.model.problems import ConfigurationError, StorageError
@@ -13,7 +14,7 @@ from gateway.store.sqlite import SQLiteStore
 from gateway.store.sqlite_file import reader
 from gateway.store.sqlite_queries import Queries
 
-__all__ = ["entries", "open_store", "place_of"]
+__all__ = ["entries", "open_store", "operations_under", "place_of"]
 
 PAGE = 1000
 
@@ -53,13 +54,51 @@ def entries(configuration: Configuration) -> Iterator[Entry]:
     return _from_sqlite(configuration)
 
 
-def _from_sqlite(configuration: Configuration) -> Iterator[Entry]:
-    """Straight from the file: the lock that a gateway holds is not needed to read."""
+def operations_under(configuration: Configuration, reference: str) -> list[str]:
+    """The ids of the operations that platforms gave this reference, also while gateways run on the store.
+
+    Raises `ConfigurationError` if there is no store yet, `StorageError` if it cannot be read.
+    """
+    if configuration.gateway.database_url is not None:
+        return asyncio.run(_under(configuration, reference))
+    connection = reader(_file(configuration))
+    try:
+        found = Queries(connection).operations(
+            client=None,
+            kind=None,
+            state=None,
+            connection=None,
+            reference=reference,
+            link=None,
+            parent=None,
+            attention=False,
+            before=None,
+            limit=PAGE,
+        )
+    finally:
+        connection.close()
+    return [operation.id for operation in found]
+
+
+async def _under(configuration: Configuration, reference: str) -> list[str]:
+    store = await open_store(configuration, SystemClock())
+    try:
+        return [operation.id for operation in await store.operations(reference=reference, limit=PAGE)]
+    finally:
+        await store.close()
+
+
+def _file(configuration: Configuration) -> Path:
     if not configuration.database.is_file():
         raise ConfigurationError(
             f"there is no database {configuration.database}; has a gateway run with this configuration?"
         )
-    connection = reader(configuration.database)
+    return configuration.database
+
+
+def _from_sqlite(configuration: Configuration) -> Iterator[Entry]:
+    """Straight from the file: the lock that a gateway holds is not needed to read."""
+    connection = reader(_file(configuration))
     try:
         queries = Queries(connection)
         page = queries.entries(0, PAGE)
