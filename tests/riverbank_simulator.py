@@ -58,8 +58,8 @@ class RiverbankSimulator(Simulator):
         order = json.loads(body)
         kind = KINDS[request.match_info["kind"]]
         place = (kind, order["reference"])
-        known = self.orders.get(place)
-        if known is not None and self.remembers:
+        known = self.recalled(place)
+        if known is not None:
             if (known["cents"], known["currency"]) != (order["cents"], order["currency"]):
                 return self.answer({**known, "code": "DUPLICATE"})
             return self.answer(known)
@@ -78,6 +78,10 @@ class RiverbankSimulator(Simulator):
         if code in ("PAID", "PENDING"):
             self._took_effect(made)
         return self.answer(made)
+
+    def recalled(self, place: tuple[str, str]) -> dict[str, Any] | None:
+        """The order that a key stands for, as long as the bank remembers it."""
+        return self.orders.get(place) if self.remembers else None
 
     async def find(self, request: web.Request) -> web.Response:
         known = self.orders.get((KINDS[request.match_info["kind"]], request.match_info["reference"]))
