@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class SQLiteStore:
-    """A `Store` in one file. Made by `open`; used from one event loop."""
+    """A `Store` in one file. Made by `open`; used from one event loop. `writer` decides when what waits is written."""
 
     def __init__(
         self,
@@ -55,13 +55,14 @@ class SQLiteStore:
         point: Queries,
         scanning: Queries,
         failed: Callable[[StorageError], None] | None,
+        writer: type[Writer] = Writer,
     ) -> None:
         self._lock = lock
         self._point = point
         self._scanning = scanning
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(writing, self._loop, self._settled)
+        self._writer = writer(writing, self._loop, self._settled)
         self._scans = ThreadPoolExecutor(1, thread_name_prefix="store scan")
         self._gathered: list[Waiting] = []
         self._room = asyncio.Semaphore(MOST_WAITING)
@@ -237,6 +238,15 @@ class SQLiteStore:
 
     async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         return await self._scan(lambda ask: ask.entries(after, limit))
+
+    async def leaves(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
+        return await self._scan(lambda ask: ask.leaves(after, limit))
+
+    async def record(self, chain: str, number: int) -> Entry | None:
+        return self._reader().record(chain, number)
+
+    async def last_record(self, chain: str) -> Entry | None:
+        return self._reader().last_record(chain)
 
     async def chain(self, chain: str) -> list[Entry]:
         return await self._scan(lambda ask: ask.chain(chain))
