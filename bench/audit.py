@@ -35,7 +35,7 @@ from gateway.audit.sequencer import Sequencer
 from gateway.audit.tiles import Edge
 from gateway.audit.tlog_verify import verify_log
 from gateway.model.clock import SystemClock
-from tests.audit.logs import Records, a_signer, an_entry
+from tests.audit.logs import Records, a_signer
 
 LEAF_BYTES = 300
 SIZES = (10_000, 100_000, 1_000_000, 2_000_000)
@@ -116,9 +116,9 @@ class Feed(Records):
             self.came += [time.monotonic()] * due
             await asyncio.sleep(0.005)
 
-    async def entries(self, *, after: int = 0, limit: int = 1000) -> list:  # type: ignore[type-arg]  # as its base
+    async def leaves(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
         positions = range(after + 1, min(after + limit, len(self.rows)) + 1)
-        return [an_entry(position, self.rows[position]) for position in positions]
+        return [(position, self.rows[position]) for position in positions]
 
 
 async def behind(root: Path, signer: Signer, rate: int, seconds: int) -> None:

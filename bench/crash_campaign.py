@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT))
 
 from bench.crash.killing import Killed, Killer
 from bench.crash.ledgers import Found
+from bench.crash.otherwise import installed, otherwise
+from bench.crash.otherwise import show as show_otherwise
 from bench.crash.report import show_found, show_kills, show_shop
 from bench.crash.stage import Stage, stage
 from tests.store.postgres_server import PostgresServer
@@ -49,7 +51,7 @@ async def campaign(folder: Path, seed: int, kills: int, database_url: str | None
     gateways = 1 if database_url is None else 2
     async with stage(folder, seed, database_url=database_url, gateways=gateways) as set_up:
         killed = Killed()
-        killers = [Killer(set_up, site, seed, killed) for site in set_up.sites]
+        killers = [Killer(set_up, number, seed, killed) for number in range(gateways)]
         telling = asyncio.create_task(_tell(set_up, killed, kills)) if tell else None
         await asyncio.gather(*(killer.run(kills) for killer in killers))
         if telling is not None:
@@ -94,7 +96,21 @@ def main(kills: int, seed: int, store: str, keep: Path | None) -> int:
     print(f"  wrong                              {len(wrong):8,}")
     for line in wrong[:20]:
         print(f"    {line}")
+    if store == "sqlite":
+        compare_with_naive(seed, max(10, kills // 20))
     return 1 if wrong else 0
+
+
+def compare_with_naive(seed: int, kills: int) -> None:
+    """Run the naive gateway under both kinds of clients, where it is installed."""
+    if not installed():
+        print("the naive gateway is left out: pip install 'lendgate[bench]'")
+        return
+    results = []
+    for blind in (False, True):
+        with tempfile.TemporaryDirectory(prefix="lendgate-naive-") as folder:
+            results.append(asyncio.run(otherwise(Path(folder), seed, kills, blind=blind)))
+    show_otherwise(results)
 
 
 if __name__ == "__main__":

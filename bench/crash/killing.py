@@ -14,15 +14,16 @@ import statistics
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from bench.crash.processes import Child
-from bench.crash.sites import Site
-from bench.crash.stage import START_SECONDS, Stage
+from bench.crash.shop import Shop
 
-__all__ = ["Killed", "Killer"]
+__all__ = ["START_SECONDS", "Killed", "Killer", "Scene"]
 
-IN_START: Final = 0.25
+START_SECONDS: Final = 60.0
+
+IN_START: Final = 0.24
 AIMED: Final = 0.33
 OPERATIONS_PER_KILL: Final = 28
 SHORTEST_LIFE_SECONDS, LONGEST_LIFE_SECONDS = 0.08, 4.0
@@ -37,38 +38,55 @@ class Killed:
     aimed: int = 0
     starts: list[float] = field(default_factory=list)  # seconds until ready
     instants: Counter[int] = field(default_factory=Counter)  # tenths of a second since the fork
-    by_gateway: Counter[str] = field(default_factory=Counter)
+    by_gateway: Counter[int] = field(default_factory=Counter)
+
+
+class Scene(Protocol):
+    """What a killer plays on."""
+
+    @property
+    def shop(self) -> Shop: ...
+
+    @property
+    def acting(self) -> asyncio.Event:
+        """Set whenever an act arrives at the bank."""
+
+    @property
+    def strange(self) -> list[str]:
+        """What processes did that they should not."""
+
+    async def start(self, gateway: int) -> Child:
+        """Start the process of the gateway with this number."""
 
 
 class Killer:
-    """Starts and kills the gateway of one site."""
+    """Starts and kills one gateway."""
 
-    def __init__(self, stage: Stage, site: Site, seed: int, killed: Killed, gateways: int = 1) -> None:
-        self._stage = stage
-        self._site = site
-        self._chance = random.Random(f"kill {seed} {site.name}")
+    def __init__(self, scene: Scene, gateway: int, seed: int, killed: Killed) -> None:
+        self._scene = scene
+        self._gateway = gateway
+        self._chance = random.Random(f"kill {seed} {gateway}")
         self._killed = killed
-        self._gateways = gateways
         self._starts: deque[float] = deque(maxlen=50)
         self._answered: deque[tuple[float, int]] = deque(maxlen=50)  # (seconds ready, calls answered in them)
 
     async def run(self, until: int) -> None:
         """Go on until all killers together have killed `until` times."""
         while self._killed.kills < until:
-            self._stage.shop.fail_loudly()
+            self._scene.shop.fail_loudly()
             await self._live_and_die()
 
     async def _live_and_die(self) -> None:
-        child = await self._stage.zygote.start(self._site.folder)
+        child = await self._scene.start(self._gateway)
         draw = self._chance.random()
         if draw < IN_START and self._starts:
             await self._while_starting(child)
         elif await child.ready(START_SECONDS):
-            began, before = time.monotonic(), self._stage.shop.answers
+            began, before = time.monotonic(), self._scene.shop.answers
             self._starts.append(asyncio.get_running_loop().time() - child.began)
             self._killed.starts.append(self._starts[-1])
             await self._live(child, aimed=draw < IN_START + AIMED)
-            self._answered.append((time.monotonic() - began, self._stage.shop.answers - before))
+            self._answered.append((time.monotonic() - began, self._scene.shop.answers - before))
         await self._die(child)
 
     async def _while_starting(self, child: Child) -> None:
@@ -81,8 +99,8 @@ class Killer:
         if not aimed:
             return
         self._killed.aimed += 1
-        self._stage.bank.acting.clear()
-        acts = asyncio.create_task(self._stage.bank.acting.wait())
+        self._scene.acting.clear()
+        acts = asyncio.create_task(self._scene.acting.wait())
         await asyncio.wait({acts, child.ended}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         acts.cancel()
         await asyncio.sleep(self._chance.uniform(0, 0.003))
@@ -97,12 +115,11 @@ class Killer:
 
     async def _die(self, child: Child) -> None:
         if child.ended.done():
-            where = self._site.folder / "gateway.log"
-            self._stage.strange.append(f"{self._site.name} ended by itself with {child.ended.result()}; see {where}")
+            self._scene.strange.append(f"gateway {self._gateway + 1} ended by itself with {child.ended.result()}")
         lived = asyncio.get_running_loop().time() - child.began
         ready = child.said.done()
         await child.kill()
         self._killed.kills += 1
         self._killed.in_start += not ready
         self._killed.instants[int(lived * 10)] += 1
-        self._killed.by_gateway[self._site.name] += 1
+        self._killed.by_gateway[self._gateway] += 1

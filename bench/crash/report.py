@@ -10,7 +10,7 @@ from bench.crash.killing import Killed
 from bench.crash.ledgers import Found
 from bench.crash.stage import Stage
 
-__all__ = ["zero", "show_found", "show_kills", "show_shop"]
+__all__ = ["histogram", "zero", "show_found", "show_kills", "show_shop"]
 
 BAR = 40
 
@@ -29,10 +29,10 @@ def show_kills(killed: Killed, found: Found) -> list[str]:
     print(f"  kills in start or recovery         {killed.in_start:8,}  {100 * killed.in_start / kills:.0f} %")
     print(f"  kills aimed at an act              {killed.aimed:8,}  {100 * killed.aimed / kills:.0f} %")
     print(f"  seconds until ready, median        {statistics.median(killed.starts):8.2f}")
-    for name, count in sorted(killed.by_gateway.items()) if len(killed.by_gateway) > 1 else ():
-        print(f"  kills of {name:<25} {count:8,}")
-    _histogram("killed after (seconds)", {f"{tenth / 10:.1f}": n for tenth, n in sorted(killed.instants.items())})
-    _histogram("intents open at a kill", {str(count): n for count, n in sorted(Counter(lives).items())})
+    for number, count in sorted(killed.by_gateway.items()) if len(killed.by_gateway) > 1 else ():
+        print(f"  kills of gateway {number + 1:<17} {count:8,}")
+    histogram("killed after (seconds)", {f"{tenth / 10:.1f}": n for tenth, n in sorted(killed.instants.items())})
+    histogram("intents open at a kill", {str(count): n for count, n in sorted(Counter(lives).items())})
     missed = []
     if with_open < 0.6 * kills:
         missed.append("fewer than 60 % of the kills met an open intent")
@@ -49,8 +49,8 @@ def show_shop(stage: Stage) -> None:
     print(f"  taken up at the end                {stage.left:8,}  calls that had got no answer in their attempts")
     for name, count in refused.most_common():
         print(f"  refused before anything was opened {count:8,}  {name}")
-    _histogram("attempts until an answer", {str(attempt): n for attempt, n in sorted(shop.attempts.items())})
-    _histogram("accidents at the bank", dict(stage.bank.weather.struck.most_common()))
+    histogram("attempts until an answer", {str(attempt): n for attempt, n in sorted(shop.attempts.items())})
+    histogram("accidents at the bank", dict(stage.bank.weather.struck.most_common()))
 
 
 def show_found(found: Found, stage: Stage) -> list[str]:
@@ -77,7 +77,8 @@ def show_found(found: Found, stage: Stage) -> list[str]:
     return [*found.wrong, *stage.strange]
 
 
-def _histogram(title: str, counts: Mapping[str, int]) -> None:
+def histogram(title: str, counts: Mapping[str, int]) -> None:
+    """A bar for each name."""
     print(f"  {title}")
     most = max(counts.values(), default=1)
     for name, count in counts.items():

@@ -54,12 +54,11 @@ class Told:
 class Shop:
     """`shoppers` calls at a time, until `stop`."""
 
-    def __init__(self, urls: Sequence[str], api_key: str, seed: int, shoppers: int = 12, prefix: str = "") -> None:
+    def __init__(self, urls: Sequence[str], api_key: str, seed: int, shoppers: int = 12) -> None:
         self.calls: list[Told] = []
         self.attempts: Counter[int] = Counter()  # of answered calls
         self.answers = 0
         self._urls = urls
-        self._prefix = prefix
         self._chance = random.Random(f"shop {seed}")
         self._paid: deque[Told] = deque(maxlen=RECENT)
         self._stopping = False
@@ -128,7 +127,15 @@ class Shop:
 
     def reference(self, call: Told) -> str:
         """The shop's own business key."""
-        return f"REF-{self._prefix}{call.number}"
+        return f"REF-{call.number}"
+
+    def key(self, call: Told) -> str:
+        """The Idempotency-Key, the same for every attempt."""
+        return f"key-{call.number}"
+
+    def url(self) -> str:
+        """Where the next attempt goes."""
+        return self._chance.choice(self._urls)
 
     async def _until_answered(self, call: Told) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -143,8 +150,8 @@ class Shop:
 
     async def _ask(self, call: Told) -> bool:
         """One attempt. False: it is to be sent again."""
-        url, key = self._chance.choice(self._urls), f"key-{self._prefix}{call.number}"
-        async with self._session.post(url + call.path, json=self.body(call), headers={"Idempotency-Key": key}) as answer:
+        headers = {"Idempotency-Key": self.key(call)}
+        async with self._session.post(self.url() + call.path, json=self.body(call), headers=headers) as answer:
             said = json.loads(await answer.read())
         shown = said if answer.status < 400 else said.get("operation")
         if answer.status >= 400 and said.get("retry") not in USELESS and answer.status in (409, 429, *range(500, 600)):

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from bench.crash.bank import OxbowSimulator
+from bench.crash.killing import START_SECONDS
 from bench.crash.ledgers import Found, compare
 from bench.crash.processes import Child, Zygote, zygote
 from bench.crash.shop import Shop
 from bench.crash.sites import Site, plugin_site, sites
 from gateway.sandbox import Running, serve
 
-__all__ = ["START_SECONDS", "Stage", "stage"]
+__all__ = ["Stage", "stage"]
 
-START_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 60.0
 
@@ -41,11 +41,20 @@ class Stage:
     left: int = 0  # calls that the shop took up at the end
     settled_seconds: float = 0.0
 
+    @property
+    def acting(self) -> asyncio.Event:
+        """Set whenever an act arrives at the bank."""
+        return self.bank.acting
+
+    async def start(self, gateway: int) -> Child:
+        """Start the process of one gateway."""
+        return await self.zygote.start(self.sites[gateway].folder)
+
     async def end(self) -> Found:
         """Settle everything, stop the gateways and compare the ledgers."""
         self.bank.weather.calm = True
         began = time.monotonic()
-        gateways = [await self.zygote.start(site.folder) for site in self.sites]
+        gateways = [await self.start(number) for number in range(len(self.sites))]
         for site, gateway in zip(self.sites, gateways, strict=True):
             if not await gateway.ready(START_SECONDS):
                 raise RuntimeError(f"{site.name} does not start any more; see {site.folder / 'gateway.log'}")

@@ -105,6 +105,11 @@ class PostgresServer:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def break_off(self) -> None:
+        """Stop it in PostgreSQL's mode `immediate`: everything ends at once, and the next start must recover."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+
     def stop(self) -> None:
         """End it and remove its data."""
         if self._process.poll() is None:
