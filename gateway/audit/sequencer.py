@@ -32,7 +32,6 @@ from gateway.audit.tiles import Edge, MissingTile, TileReader, filled
 from gateway.audit.tree import hash_leaf
 from gateway.model.clock import Clock
 from gateway.model.problems import StorageError
-from gateway.store.interface import Entry
 
 __all__ = ["INTERVAL_SECONDS", "Entries", "Sequencer"]
 
@@ -51,8 +50,8 @@ T = TypeVar("T")
 class Entries(Protocol):
     """What the sequencer needs of the store."""
 
-    async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
-        """Records in the order of the store."""
+    async def leaves(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
+        """Positions and leaves of records in the order of the store."""
 
 
 class Sequencer:
@@ -172,8 +171,8 @@ class Sequencer:
         Otherwise the store was put back, and gives the positions that the log has passed to other records.
         """
         expected = await self._work(TileReader(self._directory.read, size), 0, size - 1)
-        page = await self._store.entries(after=position - 1, limit=1)
-        if not page or page[0].position != position or hash_leaf(page[0].leaf) != expected:
+        page = await self._store.leaves(after=position - 1, limit=1)
+        if not page or page[0][0] != position or hash_leaf(page[0][1]) != expected:
             raise StorageError(
                 f"the log's last record is at the position {position}, and the store holds none or another one there: "
                 "it was put back or cut. Restore it, or close this log and begin another one"
@@ -185,12 +184,12 @@ class Sequencer:
         self._gap = None
         while len(leaves) < most:
             limit = min(PAGE, most - len(leaves))
-            page = await self._store.entries(after=position + len(leaves), limit=limit)
-            for entry in page:
-                if entry.position != position + len(leaves) + 1:
+            page = await self._store.leaves(after=position + len(leaves), limit=limit)
+            for place, leaf in page:
+                if place != position + len(leaves) + 1:
                     self._gap = position + len(leaves) + 1
                     return leaves
-                leaves.append(entry.leaf)
+                leaves.append(leaf)
             if len(page) < limit:
                 break
         return leaves

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from gateway.model.problems import GatewayError
+from gateway.store.log import LogQuestions
 from gateway.store.operation import Operation
 from gateway.store.webhooks import WebhookRow, Webhooks
 
@@ -294,7 +295,7 @@ class StoredCallback:
     verdict: str | None
 
 
-class Store(Webhooks, Protocol):
+class Store(Webhooks, LogQuestions, Protocol):
     """What both back ends offer; one set of conformance tests runs over them."""
 
     async def commit(self, rows: Sequence[Row]) -> None:

@@ -238,6 +238,15 @@ class PostgresStore:
     async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         return await self._reader().entries(after, limit)
 
+    async def leaves(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
+        return await self._reader().leaves(after, limit)
+
+    async def record(self, chain: str, number: int) -> Entry | None:
+        return await self._reader().record(chain, number)
+
+    async def last_record(self, chain: str) -> Entry | None:
+        return await self._reader().last_record(chain)
+
     async def chain(self, chain: str) -> list[Entry]:
         return await self._reader().chain(chain)
 

@@ -140,6 +140,22 @@ class Queries:
         query = f"SELECT {ENTRY} FROM records WHERE position > $1 ORDER BY position LIMIT $2"
         return [Entry(*found) for found in await self._all(query, after, limit)]
 
+    async def leaves(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Positions and leaves, in the order of the store."""
+        query = "SELECT position, leaf FROM records WHERE position > $1 ORDER BY position LIMIT $2"
+        return [(found[0], found[1]) for found in await self._all(query, after, limit)]
+
+    async def record(self, chain: str, number: int) -> Entry | None:
+        """One record of a chain."""
+        found = await self._first(f"SELECT {ENTRY} FROM records WHERE chain = $1 AND number = $2", chain, number)
+        return Entry(*found) if found else None
+
+    async def last_record(self, chain: str) -> Entry | None:
+        """The newest of a chain, without its body."""
+        bare = ENTRY.replace(", body", ", NULL")
+        found = await self._first(f"SELECT {bare} FROM records WHERE chain = $1 ORDER BY number DESC LIMIT 1", chain)
+        return Entry(*found) if found else None
+
     async def chain(self, chain: str) -> list[Entry]:
         """Records of one chain, in order."""
         query = f"SELECT {ENTRY} FROM records WHERE chain = $1 ORDER BY number"

@@ -143,6 +143,20 @@ class Queries:
         query = f"SELECT {ENTRY} FROM records WHERE position > ? ORDER BY position LIMIT ?"
         return [_entry(found) for found in self._all(query, after, limit)]
 
+    def leaves(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        return self._all(
+            "SELECT position, leaf FROM records WHERE position > ? ORDER BY position LIMIT ?", after, limit
+        )
+
+    def record(self, chain: str, number: int) -> Entry | None:
+        found = self._first(f"SELECT {ENTRY} FROM records WHERE chain = ? AND number = ?", chain, number)
+        return _entry(found) if found else None
+
+    def last_record(self, chain: str) -> Entry | None:
+        bare = ENTRY.replace(", body", ", NULL")
+        found = self._first(f"SELECT {bare} FROM records WHERE chain = ? ORDER BY number DESC LIMIT 1", chain)
+        return _entry(found) if found else None
+
     def chain(self, chain: str) -> list[Entry]:
         query = f"SELECT {ENTRY} FROM records WHERE chain = ? ORDER BY number"
         return [_entry(found) for found in self._all(query, chain)]

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.audit.checkpoint import Checkpoint, sign_checkpoint
 from gateway.audit.note import Kind, Signer, VerifierKey
 from gateway.audit.tiles import Edge
-from gateway.store.interface import Entry
 
 ORIGIN = "log.example/lendgate"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,10 +39,6 @@ def a_log(content: Iterable[bytes], signer: Signer) -> dict[str, bytes]:
     return files
 
 
-def an_entry(position: int, leaf: bytes) -> Entry:
-    return Entry(position, f"rec_{position}", "pay_1", position, "shop", "change", NOON, leaf, "", None, None, None)
-
-
 class Records:
     """A store that holds nothing but records; what it holds can be changed, which no real store does."""
 
@@ -55,6 +50,6 @@ class Records:
         for position, leaf in enumerate(content, len(self.rows) + 1):
             self.rows[position] = leaf
 
-    async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+    async def leaves(self, *, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
         positions = sorted(position for position in self.rows if position > after)[:limit]
-        return [an_entry(position, self.rows[position]) for position in positions]
+        return [(position, self.rows[position]) for position in positions]

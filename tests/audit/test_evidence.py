@@ -34,14 +34,12 @@ def records(chain: str = "pay_1") -> list[bytes]:
     made: list[bytes] = []
     previous = ""
     asked = {"hash": commitment(SALT, DIGEST), "body": commitment(SALT, hashlib.sha256(REQUEST).hexdigest())}
-    for number, (kind, more) in enumerate(
-        (
-            ("intent", {"request": asked, "verb": "create_payment"}),
-            ("outcome", {"observed": "genuine"}),
-            ("change", {}),
-        ),
-        1,
-    ):
+    kinds: dict[str, dict[str, object]] = {
+        "intent": {"request": asked, "verb": "create_payment"},
+        "outcome": {"observed": "genuine"},
+        "change": {},
+    }
+    for number, (kind, more) in enumerate(kinds.items(), 1):
         leaf = Leaf({"id": f"rec_{chain}_{number}", "kind": kind, "chain": chain, "at": f"2026-03-0{number}", **more})
         content, previous = leaf(number, previous, number)
         made.append(content)

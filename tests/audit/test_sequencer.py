@@ -340,13 +340,13 @@ async def test_rounds_follow_each_other_at_the_interval(site: Site, records: Rec
     clock, sizes = ManualClock(), []
 
     class Growing(Records):
-        async def entries(self, *, after: int = 0, limit: int = 1000) -> Any:
+        async def leaves(self, *, after: int = 0, limit: int = 1000) -> Any:
             if limit == 1000:
                 sizes.append(clock.monotonic())
                 records.add(leaves(3, len(records.rows)))
             if len(sizes) == 5:
                 raise asyncio.CancelledError
-            return await records.entries(after=after, limit=limit)
+            return await records.leaves(after=after, limit=limit)
 
     sequencer = Sequencer(site.directory, site.heads, Growing(), site.signer, clock, interval_seconds=0.5)
     await sequencer.open()

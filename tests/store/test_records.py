@@ -82,3 +82,17 @@ async def test_a_token_is_kept_replaced_and_dropped(store: Store) -> None:
 
     assert kept == StoredToken(b"two", None)
     assert await store.token("riverbank-main", "app") is None
+
+
+async def test_leaves_come_without_their_bodies_and_one_record_by_its_place(store: Store) -> None:
+    await store.commit([a_record(f"chain-{n % 2}", body=b"sealed") for n in range(12)])
+
+    leaves = await store.leaves(after=4, limit=3)
+    third, last = await store.record("chain-1", 3), await store.last_record("chain-1")
+
+    entries, chain = await store.entries(), await store.chain("chain-1")
+    assert leaves == [(entry.position, entry.leaf) for entry in entries[4:7]]
+    assert third == chain[2]
+    assert last is not None and (last.number, last.hash, last.body) == (6, chain[-1].hash, None)
+    assert await store.record("chain-1", 99) is None
+    assert await store.last_record("chain-9") is None
