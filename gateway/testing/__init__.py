@@ -2,5 +2,7 @@
 
 from gateway.testing.clock import ManualClock
 from gateway.testing.drive import Driven, drive, replied
+from gateway.testing.keyrings import keys
+from gateway.testing.questions import question
 
-__all__ = ["Driven", "ManualClock", "drive", "replied"]
+__all__ = ["Driven", "ManualClock", "drive", "keys", "question", "replied"]

@@ -13,8 +13,9 @@ from gateway.adapters.adapter import Adapter
 from gateway.model.message import Asked, Callback, Handoff, Keys, Reply, Request, Returned, Scheme, SignedLink, Stamp
 from gateway.model.problems import AdapterError, PartnerError
 from gateway.testing.drive import Heard
+from gateway.testing.signatures import KeyUse, WatchedKeys
 
-__all__ = ["Ran", "Verified", "Watched", "WatchedScheme", "watch"]
+__all__ = ["Ran", "Signed", "Unproven", "Verified", "Watched", "WatchedScheme", "watch"]
 
 Bound = Callable[[Any, Any], Coroutine[Any, Any, Any]]
 
@@ -42,6 +43,24 @@ class Verified:
     proven: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One request before and after the scheme, and every string for which it used a key."""
+
+    request: Request
+    signed: Request
+    uses: tuple[KeyUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """One reply that a scheme did not believe, why, and every string for which it used a key."""
+
+    reply: Reply
+    why: str
+    uses: tuple[KeyUse, ...]
+
+
 @dataclass(slots=True)
 class Watched:
     """Everything that was kept, in order."""
@@ -49,6 +68,8 @@ class Watched:
     runs: list[Ran] = field(default_factory=list)
     replies: list[Verified] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)  # before they were signed, tokens in place
+    signed: list[Signed] = field(default_factory=list)
+    unproven: list[Unproven] = field(default_factory=list)
 
     def of(self, verb: str) -> list[Ran]:
         """The runs of one verb that came to an end with an answer."""
@@ -109,10 +130,18 @@ class WatchedScheme(Scheme):
 
     def sign(self, request: Request, keys: Keys, stamp: Stamp) -> Request:
         self._watched.requests.append(request)
-        return self._scheme.sign(request, keys, stamp)
+        seen = WatchedKeys(keys)
+        signed = self._scheme.sign(request, seen, stamp)
+        self._watched.signed.append(Signed(request, signed, tuple(seen.uses)))
+        return signed
 
     def verify(self, reply: Reply, request: Request, keys: Keys) -> bytes:
-        proven = self._scheme.verify(reply, request, keys)
+        seen = WatchedKeys(keys)
+        try:
+            proven = self._scheme.verify(reply, request, seen)
+        except Exception as failure:
+            self._watched.unproven.append(Unproven(reply, str(failure), tuple(seen.uses)))
+            raise
         self._watched.replies.append(Verified(reply, request, proven))
         return proven
 
