@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 from gateway.model.problems import GatewayError
 from gateway.store.log import LogQuestions
 from gateway.store.operation import Operation
+from gateway.store.quarantine import QuarantineRow, Quarantines
 from gateway.store.webhooks import WebhookRow, Webhooks
 
 __all__ = [
@@ -215,6 +216,7 @@ Row = (
     | TokenKept
     | TokenDropped
     | WebhookRow
+    | QuarantineRow
 )
 
 
@@ -295,7 +297,7 @@ class StoredCallback:
     verdict: str | None
 
 
-class Store(Webhooks, LogQuestions, Protocol):
+class Store(Webhooks, Quarantines, LogQuestions, Protocol):
     """What both back ends offer; one set of conformance tests runs over them."""
 
     async def commit(self, rows: Sequence[Row]) -> None:

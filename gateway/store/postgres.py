@@ -20,13 +20,14 @@ import asyncpg
 
 from gateway.model.clock import Clock
 from gateway.model.problems import ConfigurationError, StorageError
-from gateway.store import postgres_leases, postgres_webhooks
+from gateway.store import postgres_leases, postgres_quarantine, postgres_webhooks
 from gateway.store.interface import Claimed, Entry, EventRow, Row, StoredCallback, StoredToken
 from gateway.store.operation import Operation
 from gateway.store.postgres_queries import FAILURES, Queries, reading
 from gateway.store.postgres_rows import bind
 from gateway.store.postgres_schema import prepare
 from gateway.store.postgres_writer import Waiting, Writer
+from gateway.store.quarantine import Quarantine, Standing
 from gateway.store.webhooks import Delivery, DeliveryState, Due, Endpoint
 
 __all__ = ["PostgresStore"]
@@ -260,6 +261,16 @@ class PostgresStore:
 
     async def callback(self, id: str) -> StoredCallback | None:
         return await self._reader().callback(id)
+
+    async def standing(self) -> Standing:
+        self._reader()
+        with reading():
+            return await postgres_quarantine.standing(self._pool)
+
+    async def quarantines(self) -> list[Quarantine]:
+        self._reader()
+        with reading():
+            return await postgres_quarantine.quarantines(self._pool)
 
     # Notifications
 

@@ -32,6 +32,7 @@ from gateway.store.interface import (
 )
 from gateway.store.migrate import migrate
 from gateway.store.operation import Operation
+from gateway.store.quarantine import Quarantine, Standing
 from gateway.store.sqlite_queries import Queries, load
 from gateway.store.sqlite_rows import bind
 from gateway.store.sqlite_writer import Job, Waiting, Writer
@@ -255,6 +256,12 @@ class SQLiteStore:
         self, client: str, *, after: int = 0, operation: str | None = None, limit: int = 100
     ) -> list[EventRow]:
         return await self._scan(lambda ask: ask.events(client, after, operation, limit))
+
+    async def standing(self) -> Standing:
+        return self._reader().standing()
+
+    async def quarantines(self) -> list[Quarantine]:
+        return self._reader().quarantines()
 
     # Notifications
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import apsw
 
+from gateway.store import sqlite_quarantine
 from gateway.store import sqlite_rows as sql
 from gateway.store.interface import (
     CallbackSettled,
@@ -68,7 +69,7 @@ class Batch:
             CallbackSettled: self._settle_callbacks,
             TokenKept: self._keep_tokens,
             TokenDropped: self._drop_tokens,
-            **{kind: partial(self._each, write) for kind, write in WRITERS.items()},
+            **{kind: partial(self._each, write) for kind, write in {**WRITERS, **sqlite_quarantine.WRITERS}.items()},
         }
 
     def _last(self, query: str) -> int:

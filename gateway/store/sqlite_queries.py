@@ -17,8 +17,10 @@ import apsw
 
 from gateway.model.problems import StorageError
 from gateway.model.states import OPEN
+from gateway.store import sqlite_quarantine
 from gateway.store.interface import Claimed, Entry, EventRow, StoredCallback, StoredToken
 from gateway.store.operation import Operation
+from gateway.store.quarantine import Quarantine, Standing
 from gateway.store.sqlite_rows import moment
 from gateway.store.sqlite_webhooks import WebhookQueries
 
@@ -61,6 +63,12 @@ class Queries:
     def _all(self, query: str, *values: Any) -> list[Any]:
         with _reading():
             return self._connection.execute(query, values).fetchall()
+
+    def standing(self) -> Standing:
+        return sqlite_quarantine.standing(self._all)
+
+    def quarantines(self) -> list[Quarantine]:
+        return sqlite_quarantine.quarantines(self._all)
 
     def claimed(self, client: str, key: str) -> Claimed | None:
         found = self._first("SELECT fingerprint, operation FROM keys WHERE client = ? AND key = ?", client, key)

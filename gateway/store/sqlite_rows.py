@@ -28,6 +28,7 @@ from gateway.store.interface import (
     TokenKept,
     Unchanged,
 )
+from gateway.store.quarantine import QuarantineBegan, QuarantineCleared, QuarantinePrepared, StoreMarked
 from gateway.store.webhooks import (
     DeliveriesTaken,
     DeliveryHeld,
@@ -219,6 +220,24 @@ def _delivery_requested(row: DeliveryRequested) -> Values:
     return (row.endpoint, row.cursor, microseconds(row.at))
 
 
+def _quarantine_began(row: QuarantineBegan) -> Values:
+    one = row.quarantine
+    lost, began = _optional(one.lost_since), microseconds(one.began_at)
+    return (row.identity, one.id, began, one.cause, one.before, one.number, one.mark, lost, one.prepared)
+
+
+def _quarantine_prepared(row: QuarantinePrepared) -> Values:
+    return (row.quarantine,)
+
+
+def _quarantine_cleared(row: QuarantineCleared) -> Values:
+    return (row.quarantine, row.connection, microseconds(row.at), row.actor)
+
+
+def _store_marked(row: StoreMarked) -> Values:
+    return ()
+
+
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
@@ -239,6 +258,10 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     DeliveryHeld: _delivery_held,
     DeliverySettled: _delivery_settled,
     DeliveryRequested: _delivery_requested,
+    QuarantineBegan: _quarantine_began,
+    QuarantinePrepared: _quarantine_prepared,
+    QuarantineCleared: _quarantine_cleared,
+    StoreMarked: _store_marked,
 }
 
 
