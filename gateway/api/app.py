@@ -15,6 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import HttpVersion11, web
@@ -25,6 +26,7 @@ from gateway.api.context import Context
 from gateway.api.handler import LARGEST_BODY, SEEN, Page, Seen, Unsuccessful, endpoint
 from gateway.api.metrics import Metrics
 from gateway.api.problems import MEDIA_TYPE, Problem, failure, of_refusal, refused
+from gateway.api.receipts import RECEIPT, receipt
 from gateway.api.routes import PAGES, ROUTES
 from gateway.crypto.seal import Sealer
 from gateway.model.problems import Refused, StorageError
@@ -122,7 +124,8 @@ async def _problem(context: Context, request: web.Request, raised: Exception, re
     match raised:
         case Refused():
             problem = of_refusal(raised)
-            await _record(context, seen, problem)
+            made = await _record(context, seen, problem)
+            problem = replace(problem, more_headers={**problem.more_headers, **made})
         case Unsuccessful():
             problem = raised.problem
         case web.HTTPException() if raised.status < 400:
@@ -159,15 +162,18 @@ def _of_aiohttp(raised: web.HTTPException) -> Problem:
     return of_refusal(Refused(raised.reason, kind="malformed_request", status=raised.status))
 
 
-async def _record(context: Context, seen: Seen, problem: Problem) -> None:
-    """A refusal of a known client goes into the log, unless it only looked for something; a stranger's is counted."""
+async def _record(context: Context, seen: Seen, problem: Problem) -> dict[str, str]:
+    """A refusal of a known client goes into the log, unless it only looked for something; a stranger's is counted.
+
+    Gives the header that says so.
+    """
     client = seen.client
     if client is None:
         context.metrics.stranger(problem.kind)
-        return
+        return {}
     looked = seen.route.startswith("GET ") and problem.status != 403
     if looked or problem.status == 429:  # being one too many says nothing about the call, and must cost nothing
-        return
+        return {}
     draft = context.gateway.journal.refusal(
         client=client.name,
         route=seen.route,
@@ -178,6 +184,9 @@ async def _record(context: Context, seen: Seen, problem: Problem) -> None:
     )
     try:
         await context.gateway.store.commit([Recorded(draft)])
+        made = await receipt(context.gateway.store, draft.chain)
     except StorageError as failed:
         log.critical("the store failed while a refusal was recorded: %s", failed)
         context.fail(failed)
+        return {}
+    return {RECEIPT: made} if made else {}

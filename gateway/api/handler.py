@@ -4,7 +4,7 @@ In this order
   1. the key is known, and its role may do this                                     (401, 403)
   2. the client has room for one more call                                          (429)
   3. the query parameters, the Idempotency-Key and the body are what the route says (400, 413, 415, 422)
-  4. the resource's handler runs and gives an `Answer`, or a `Problem`
+  4. the resource's handler runs and gives an `Answer`, or a `Problem`; what made records comes with its receipt
 A refusal is raised anywhere as `Refused`; `gate` writes it out.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
@@ -24,6 +24,8 @@ from gateway.api.body import fit, read_json
 from gateway.api.context import Context
 from gateway.api.problems import Problem
 from gateway.api.query import NoQuery, idempotency_key, preferred_wait, query_of
+from gateway.api.receipts import RECEIPT, chain_of, receipt
+from gateway.api.shapes import OperationView
 from gateway.model.schema import Model
 from gateway.service.gateway import Client, Gateway
 
@@ -162,11 +164,21 @@ def endpoint(route: Route, context: Context) -> Callable[[web.Request], Awaitabl
             call = await _inbound(route, context, client, request, seen)
             # 4. Do it
             answer = await route.handler(call)
+            made = await _receipt(route, context, answer)
         finally:
             context.leave(client)
-        return write(answer, call)
+        return write(answer, call, made)
 
     return run
+
+
+async def _receipt(route: Route, context: Context, answer: Answer | Problem) -> dict[str, str]:
+    """The header for an answer that made records of an operation."""
+    if route.method != "POST" or not any(model is OperationView for model in route.answers.values()):
+        return {}
+    chain = chain_of(answer)
+    made = await receipt(context.gateway.store, chain) if chain else None
+    return {RECEIPT: made} if made else {}
 
 
 async def _inbound(
@@ -199,11 +211,11 @@ async def _body(route: Route, request: web.Request, seen: Seen) -> BaseModel | N
     return fit(route.body, value)
 
 
-def write(answer: Answer | Problem, call: Inbound[Any, Any]) -> web.Response:
+def write(answer: Answer | Problem, call: Inbound[Any, Any], more: Mapping[str, str]) -> web.Response:
     """The answer as JSON. A `Problem` is completed by `gate`, which knows the request's id."""
     if isinstance(answer, Problem):
-        raise Unsuccessful(answer)
-    headers = dict(answer.headers)
+        raise Unsuccessful(replace(answer, more_headers={**answer.more_headers, **more}))
+    headers = {**answer.headers, **more}
     if call.wait is not None:
         headers["Preference-Applied"] = f"wait={call.wait:.0f}"
     headers["Content-Type"] = "application/json"

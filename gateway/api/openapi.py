@@ -90,6 +90,10 @@ _HEADERS: Final = {
         "description": "The call came before: this is its operation as it stands now",
         "schema": {"type": "string", "const": "true"},
     },
+    "Audit-Receipt": {
+        "description": "The record that was made: id, place in its chain, hash of its leaf, and where its proof is",
+        "schema": {"type": "string"},
+    },
     "Preference-Applied": {"description": "How long the call would wait", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds until calling again makes sense", "schema": {"type": "integer"}},
 }
@@ -197,7 +201,7 @@ MADE: Final = {201: "It was made"}
 def _answers(route: Route, refs: Refs) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if route.idempotent:
-        for name in ("Location", "Idempotent-Replayed", "Preference-Applied"):
+        for name in ("Location", "Idempotent-Replayed", "Preference-Applied", "Audit-Receipt"):
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     return {
         str(status): {

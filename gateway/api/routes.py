@@ -12,6 +12,7 @@ from gateway.api.resources import (
     consents,
     credit_reports,
     events,
+    evidence,
     health,
     insurance,
     operations,
@@ -35,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *webhooks.ROUTES,
     *partners.ROUTES,
+    *evidence.ROUTES,
 )
 
 PAGES: Final[tuple[Page, ...]] = (*callbacks.PAGES, *returns.PAGES, *audit.PAGES, *health.PAGES)

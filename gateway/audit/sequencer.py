@@ -76,7 +76,7 @@ class Sequencer:
         self._store = store
         self._signer = signer
         self._clock = clock
-        self._begin_behind = begin_behind
+        self.base = begin_behind  # the entry at index i is the record at the position base + i + 1
         self._interval = interval_seconds
         self._most = most_entries
         # One thread: disk work that outlives a cancelled round is done before that of the next begins.
@@ -147,9 +147,10 @@ class Sequencer:
         """Bring the directory to the head: after a start, after a round that broke off, after one that was lost."""
         head = await self._heads.read_head()
         if head is None:
-            head = Head.of_nothing(self._begin_behind)
+            head = Head.of_nothing(self.base)
             if not await self._heads.swap_head(None, head):
                 return await self._recover()
+        self.base = head.position - head.size
         published, edge = await self._work(self._load, head)
         if published:
             await self._compare_last(head.position_at(published), published)

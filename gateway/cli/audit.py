@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli import audit_read
+from gateway.cli import audit_read, audit_take
 from gateway.cli.group import config_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def audit() -> None:
     """Prove what was asked, sent, answered and decided."""
 
 
-for command in audit_read.COMMANDS:
+for command in (*audit_read.COMMANDS, *audit_take.COMMANDS):
     audit.add_command(command)
 
 

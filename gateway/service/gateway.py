@@ -20,6 +20,7 @@ from gateway.operations.inquiry import Inquirer
 from gateway.operations.notifications import Notifier
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
+from gateway.service.auditing import Auditing
 from gateway.store.interface import Store
 
 __all__ = ["Client", "Gateway"]
@@ -59,4 +60,5 @@ class Gateway:
     notifier: Notifier
     clock: Clock
     ids: Identifiers
+    auditing: Auditing
     audit_log: Path | None = None  # where this process publishes the transparency log, if it does

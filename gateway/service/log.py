@@ -16,13 +16,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.audit.directory import Directory
+from gateway.audit.directory import Directory, FileReader
 from gateway.audit.head import HeadFile
 from gateway.audit.note import InvalidNote, Kind, Signer, VerifierKey
 from gateway.audit.sequencer import Sequencer
 from gateway.crypto.pem import read_private_key
 from gateway.model.clock import SystemClock
 from gateway.model.problems import ConfigurationError
+from gateway.service.auditing import PublishedLog
+from gateway.service.closed_log import succession
 from gateway.service.config import Configuration
 from gateway.service.derived import Purpose, derived_key
 from gateway.service.workers import Worker
@@ -52,7 +54,8 @@ def log_signer(configuration: Configuration) -> Signer:
 def log_origin(configuration: Configuration) -> str:
     """The log's name in its checkpoints."""
     drawn = derived_key(configuration.gateway.secret(), Purpose.LOG_ORIGIN).hex()[:16]
-    return configuration.audit.origin or f"lendgate/{drawn}"
+    name, after = configuration.audit.origin or f"lendgate/{drawn}", succession(configuration.log_directory)
+    return f"{name}/{after}" if after else name
 
 
 class Publisher:
@@ -77,6 +80,10 @@ class Publisher:
             await sequencer.close()
             raise
         return cls(sequencer, signer.key, configuration.log_directory)
+
+    def published(self) -> PublishedLog:
+        """What it publishes, for whoever reads it."""
+        return PublishedLog(FileReader(self.directory), self.key, self._sequencer.base)
 
     def worker(self) -> Worker:
         """What keeps it going."""

@@ -37,6 +37,7 @@ from gateway.operations.inquiry import Inquirer
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
+from gateway.service.auditing import Auditing, partner_keys
 from gateway.service.config import Configuration
 from gateway.service.connect import Prepared, prepare, refuse_unpackaged
 from gateway.service.derived import Purpose, derived_key
@@ -233,6 +234,7 @@ def _floors(
         notifier=told.notifier,
         clock=clock,
         ids=ids,
+        auditing=_auditing(ground),
         audit_log=ground.log.directory if ground.log else None,
         configuration=ground.configuration,
         cursors=cursors,
@@ -269,6 +271,12 @@ def _notifying(ground: _Ground) -> Notifying:
         ids=ground.ids,
         stack=ground.stack,
     )
+
+
+def _auditing(ground: _Ground) -> Auditing:
+    log = ground.log.published() if ground.log else None
+    keys = partner_keys(ground.configuration)
+    return Auditing(ground.store, ground.journal, ground.clock, ground.sealer.open, log, keys)
 
 
 def _clients(configuration: Configuration) -> Mapping[str, Client]:

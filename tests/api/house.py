@@ -35,6 +35,7 @@ from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
 from gateway.sandbox import Running, serve
+from gateway.service.auditing import Auditing
 from gateway.service.config import WebhooksSection
 from gateway.service.gateway import Client, Gateway
 from gateway.service.webhooks import notifying
@@ -239,6 +240,7 @@ def _gateway(
         notifier=told.notifier,
         clock=clock,
         ids=ids,
+        auditing=Auditing(store, journal, clock, sealer.open, None, {}),
     )
 
 

@@ -111,6 +111,22 @@ def an_auditor_reads_the_log(house: SandboxHouse) -> None:
     assert stranger.status_code == 403
 
 
+@journey("GET /v1/audit/records/{chain}/{number}", "GET /v1/audit/operations/{id}", "POST /v1/audit/evidence")
+def an_auditor_takes_evidence_away(house: SandboxHouse) -> None:
+    made = house.act("/v1/payments", bodies.qr_payment())
+    place = {"chain": made["id"], "number": 1}
+    record = eventually(lambda: house.get("/v1/audit/records/{chain}/{number}", **place), lambda got: "proof" in got)
+
+    asked = {"params": {"bodies": "true", "reason": "sample 7"}, "as_client": "auditor"}
+    shown = house.send("GET", "/v1/audit/operations/{id}", id=made["id"], **asked).json()
+    body = {"operation": made["id"], "bodies": True, "reason": "sample 7"}
+    taken = house.send("POST", "/v1/audit/evidence", json=body, as_client="auditor")
+
+    assert record["leaf"].startswith("{") and record["index"] < record["size"]
+    assert shown["records"][0]["body"].startswith("POST ")
+    assert taken.json()["records"] == len(shown["records"])
+
+
 @journey("GET /v1/webhook-endpoints")
 def an_operator_sees_whose_endpoints_there_are(house: SandboxHouse) -> None:
     asked = {"client": "shop"}
