@@ -88,6 +88,13 @@ class Records:
         self._lock = asyncio.Lock()
         self._number, self._last = 0, ""
 
+    async def go_on(self) -> None:
+        """Take up the chain where the last process left it."""
+        async with self._database.execute("SELECT number, hash FROM records ORDER BY number DESC LIMIT 1") as found:
+            row = await found.fetchone()
+        if row is not None:
+            self._number, self._last = row
+
     async def begin(self, id: str, key: str, fingerprint: str, payment: NewPayment, order: bytes) -> str | None:
         """Store payment, key and intent. Gives the id of the payment that the key stands for, if it was used before."""
         async with self._lock:
@@ -204,6 +211,7 @@ def create_app(partner: str, folder: Path, api_key: str) -> FastAPI:
         async with httpx.AsyncClient() as client, aiosqlite.connect(folder / "naive.db") as database:
             await database.executescript(TABLES)
             app.state.client, app.state.records = client, Records(database)
+            await app.state.records.go_on()
             yield
 
     app = FastAPI(lifespan=lifespan)

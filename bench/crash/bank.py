@@ -99,19 +99,22 @@ class Oxbow(Riverbank):
 
 
 class Weather(Faults):
-    """Accidents by chance: each act is struck with one probability and each question with another."""
+    """Accidents by chance: acts, transfers and questions are struck with a probability each.
+
+    Transfers meet more of them, because nothing but an inquiry settles what became of one.
+    """
 
     POINTS: Final = tuple(Point)
 
-    def __init__(self, chance: random.Random, acts: float = 0.12, questions: float = 0.06) -> None:
+    def __init__(self, chance: random.Random, acts: float = 0.12, transfers: float = 0.25, questions: float = 0.06) -> None:
         super().__init__()
         self.calm = False
         self.struck: Counter[str] = Counter()
         self._chance = chance
-        self._shares = {"POST": acts, "GET": questions}
+        self._shares = {"POST": acts, "POST transfers": transfers, "GET": questions}
 
     def strike(self, operation: str) -> Fault | None:
-        share = self._shares[operation.partition(" ")[0]]
+        share = self._shares.get(operation, self._shares[operation.partition(" ")[0]])
         if self.calm or self._chance.random() >= share:
             return None
         point = self._chance.choice(self.POINTS)
