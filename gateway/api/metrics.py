@@ -100,6 +100,7 @@ class _Parts(Collector):
         for name in connections.broken:
             working.add_metric([name], 0)
         yield working
+        yield from self._quarantine()
         yield self._sends()
         yield from self._channels()
 
@@ -120,6 +121,21 @@ class _Parts(Collector):
         for ended, count in sorted(self._gateway.notifier.ended.items()):
             family.add_metric([ended], count)
         return family
+
+    def _quarantine(self) -> Iterable[Metric]:
+        quarantine = self._gateway.quarantine
+        held = GaugeMetricFamily(
+            "lendgate_quarantine", "1: acts are inquired before they are sent", labels=["connection"]
+        )
+        for name in quarantine.standing():
+            held.add_metric([name], 1)
+        acts = CounterMetricFamily(
+            "lendgate_quarantine_acts", "New acts in quarantine, by what became of them", labels=["connection", "ended"]
+        )
+        for ended, counts in (("found", quarantine.found), ("refused", quarantine.refused)):
+            for name, count in sorted(counts.items()):
+                acts.add_metric([name, ended], count)
+        return [held, acts]
 
     def _sends(self) -> Metric:
         family = CounterMetricFamily(

@@ -240,6 +240,16 @@ _BY_HAND: Final = (
     ),
 )
 
+_QUARANTINE: Final = (
+    ProblemKind(
+        "no_quarantine",
+        409,
+        "There is nothing to clear",
+        "Nothing, or not this connection, is in quarantine.",
+        "Read GET /v1/quarantine.",
+    ),
+)
+
 _NOT_NOW: Final = (
     ProblemKind(
         "overloaded",
@@ -247,6 +257,14 @@ _NOT_NOW: Final = (
         "Not now",
         "The gateway, or the way to this partner, is full or closed for now. Nothing was sent.",
         "Call again after `Retry-After` with the same Idempotency-Key.",
+    ),
+    ProblemKind(
+        "quarantined",
+        503,
+        "This may have been done before",
+        "The gateway's store was put back to an older day, and it is not sure that this was not sent before. Nothing "
+        "was sent now. Neither the key nor the reference is used up.",
+        "Call again after `Retry-After` with the same reference; never with a new one.",
     ),
     ProblemKind(
         "partner_unreachable",
@@ -310,6 +328,6 @@ _HAPPENED: Final = (
 )
 
 PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
-    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_BY_HAND, *_NOT_NOW, *_HAPPENED)
+    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_BY_HAND, *_QUARANTINE, *_NOT_NOW, *_HAPPENED)
 }
 """Name to kind, in the order in which a reader meets them."""

@@ -18,6 +18,7 @@ from gateway.api.resources import (
     operations,
     partners,
     payments,
+    quarantine,
     returns,
     transfers,
     webhooks,
@@ -36,6 +37,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *webhooks.ROUTES,
     *partners.ROUTES,
+    *quarantine.ROUTES,
     *evidence.ROUTES,
 )
 

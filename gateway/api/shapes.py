@@ -285,6 +285,9 @@ class ConnectionView(Model):
     name: str
     working: bool
     broken: str | None = None
+    quarantine: Annotated[
+        bool | None, Field(description="The store was put back: acts are inquired before they are sent")
+    ] = None
     breakers: Annotated[
         dict[str, str] | None, Field(description="Verbs that were used, and whether calls of them are let through")
     ] = None

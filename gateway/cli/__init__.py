@@ -6,12 +6,15 @@ import click
 
 from gateway.cli.adapter import adapter
 from gateway.cli.audit import audit
+from gateway.cli.backup import backup
 from gateway.cli.check_config import check_config
 from gateway.cli.group import Commands
 from gateway.cli.keys import keys
 from gateway.cli.openapi import openapi
 from gateway.cli.operations import operations
 from gateway.cli.partners import partners
+from gateway.cli.quarantine import quarantine
+from gateway.cli.restore import restore
 from gateway.cli.sandbox import sandbox
 from gateway.cli.serve import serve
 from gateway.cli.webhooks import webhooks
@@ -31,5 +34,8 @@ def main() -> None:
     """
 
 
-for command in (serve, sandbox, check_config, keys, partners, adapter, operations, webhooks, audit, openapi):
+for command in (
+    *(serve, sandbox, check_config, keys, partners, adapter),
+    *(operations, quarantine, backup, restore, webhooks, audit, openapi),
+):
     main.add_command(command)

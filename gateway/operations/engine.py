@@ -31,6 +31,7 @@ from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.facts import Said, Source
 from gateway.operations.kinds import KINDS, KindOf, starting_verb
+from gateway.operations.quarantine import Confinement
 from gateway.operations.requirements import check
 from gateway.operations.running import Run, Runner
 from gateway.operations.view import storable
@@ -91,6 +92,7 @@ class Engine:
         secret: bytes,
         mode: Any,
         public_url: str,
+        quarantine: Confinement | None = None,
     ) -> None:
         self.store = store
         self.connections = connections
@@ -102,6 +104,7 @@ class Engine:
         self._mode = mode
         self._public_url = public_url.rstrip("/")
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._quarantine = quarantine
         self._draining = False
 
     async def initiate(self, kind: Kind, body: New, call: Call, *, parent: str | None = None) -> Answered:
@@ -112,8 +115,9 @@ class Engine:
         if replay is not None:
             return replay
         plan = await self._plan(KINDS[kind], body, call, print_, parent)
+        known = await self._known_after_a_restore(plan)
         self._refuse_at_the_end()  # nothing is awaited from here until `drain` can see the task
-        task = self.own(self._begin(plan))
+        task = self.own(self._begin(plan) if known is None else self._take(plan, known))
         try:
             return Answered(await self._wait(task, plan))
         except Taken as taken:
@@ -243,7 +247,28 @@ class Engine:
 
     # 4. and 5.
 
+    async def _known_after_a_restore(self, plan: _Plan) -> Said | None:
+        """What the partner knows of an act that the store may have lost. Raises `Refused` where nobody can tell."""
+        if self._quarantine is None:
+            return None
+        return await self._quarantine.admit(plan.operation, plan.connection, plan.terms, plan.parent)
+
+    async def _take(self, plan: _Plan, known: Said) -> Operation:
+        """Open an operation whose act was done before the store was put back: it takes the fact, nothing is sent."""
+        return await self.door.apply(plan.operation, known, self._opening(plan), attempts=1)
+
     async def _begin(self, plan: _Plan) -> Operation:
+        work, operation = self._opening(plan), plan.operation
+        run = Run(plan.connection, operation, work, Source.REPLY)
+        exchange = self.runner.exchange(run, plan.verb)
+        said = await self.runner.run(run, plan.verb, plan.question, exchange)
+        if not work.committed:
+            raise _nothing_began(said, plan)
+        acted = plan.verb.name if exchange.acted else None
+        return await self.door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
+
+    def _opening(self, plan: _Plan) -> Work:
+        """Claim, operation and reservation, staged for one commit."""
         work = Work(self.store)
         operation = plan.operation
         work.add(
@@ -257,13 +282,7 @@ class Engine:
         )
         if plan.kind.reserves and plan.parent is not None and operation.amount is not None:
             work.add(Reserved(operation.client, plan.parent.id, operation.amount.minor()))
-        run = Run(plan.connection, operation, work, Source.REPLY)
-        exchange = self.runner.exchange(run, plan.verb)
-        said = await self.runner.run(run, plan.verb, plan.question, exchange)
-        if not work.committed:
-            raise _nothing_began(said, plan)
-        acted = plan.verb.name if exchange.acted else None
-        return await self.door.apply(operation, said, work, acted_verb=acted, **exchange.summary(operation))
+        return work
 
     async def _wait(self, task: asyncio.Task[Operation], plan: _Plan) -> Operation:
         """The end of the run, or what stands when the caller's patience ends. A caller who leaves changes nothing."""

@@ -33,7 +33,9 @@ __all__ = [
     "PluginsSection",
     "SandboxSection",
     "SigningKeySection",
+    "StoreSection",
     "WebhooksSection",
+    "WitnessSection",
 ]
 
 INSTALLATION_SECRET_BYTES_AT_LEAST: Final = 32
@@ -234,6 +236,13 @@ class PluginsSection(Model):
     )
 
 
+class WitnessSection(Model):
+    """Somebody else who remembers how the log grew, and cosigns its checkpoints (`lendgate-witness`)."""
+
+    url: URL = Field(description="under which it takes `/add-checkpoint`")
+    vkey: str = Field(description="its verifier key, as `lendgate-witness init` printed it")
+
+
 class AuditSection(Model):
     """The transparency log, in the form of C2SP tlog-tiles: checkpoints, tiles and entries that others can verify."""
 
@@ -254,6 +263,22 @@ class AuditSection(Model):
         default=None,
         description="an Ed25519 private key (PEM) that signs checkpoints; derived from the installation secret if it "
         "is left out",
+    )
+    witness: tuple[WitnessSection, ...] = Field(
+        default=(), description="those who are asked to cosign checkpoints, beside everything else that goes on"
+    )
+    witness_quorum: int | None = Field(
+        default=None, ge=0, description="how many of them have to cosign; all of them if it is left out"
+    )
+
+
+class StoreSection(Model):
+    """What is kept about the store outside of it. The store itself is named under `[gateway]`."""
+
+    mark: FilePath | None = Field(
+        default=None,
+        description="the file that says how far the store has come, best on another disk; `<log>.mark` beside the "
+        "directory of the log if it is left out. Each gateway has its own",
     )
 
 
@@ -286,6 +311,7 @@ class Configuration(Model):
     connections: dict[Name, ConnectionSection] = Field(default_factory=dict)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
+    store: StoreSection = Field(default_factory=StoreSection)
     webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
 
@@ -317,6 +343,12 @@ class Configuration(Model):
     def log_directory(self) -> FilePath:
         """The transparency log's place."""
         return self._folder / self.audit.log
+
+    @property
+    def mark(self) -> FilePath:
+        """The high-water mark's place."""
+        beside = self.log_directory.with_name(f"{self.log_directory.name}.mark")
+        return beside if self.store.mark is None else self._folder / self.store.mark
 
     @property
     def allowed_plugins(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from gateway.operations.endpoints import Endpoints
 from gateway.operations.engine import Engine
 from gateway.operations.inquiry import Inquirer
 from gateway.operations.notifications import Notifier
+from gateway.operations.quarantine import Confinement
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.service.auditing import Auditing
@@ -61,4 +62,5 @@ class Gateway:
     clock: Clock
     ids: Identifiers
     auditing: Auditing
+    quarantine: Confinement
     audit_log: Path | None = None  # where this process publishes the transparency log, if it does

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.audit.directory import Directory, FileReader
 from gateway.audit.head import HeadFile
 from gateway.audit.note import InvalidNote, Kind, Signer, VerifierKey
+from gateway.audit.policy import POLICY, policy
 from gateway.audit.sequencer import Sequencer
 from gateway.crypto.pem import read_private_key
 from gateway.model.clock import SystemClock
@@ -27,10 +28,11 @@ from gateway.service.auditing import PublishedLog
 from gateway.service.closed_log import succession
 from gateway.service.config import Configuration
 from gateway.service.derived import Purpose, derived_key
+from gateway.service.witnesses import Known, Witnesses, post
 from gateway.service.workers import Worker
 from gateway.store.interface import Store
 
-__all__ = ["Publisher", "log_signer"]
+__all__ = ["Publisher", "log_signer", "witness_key"]
 
 
 def log_signer(configuration: Configuration) -> Signer:
@@ -61,10 +63,13 @@ def log_origin(configuration: Configuration) -> str:
 class Publisher:
     """Keeps the log in `directory` up with the store. Made by `open`."""
 
-    def __init__(self, sequencer: Sequencer, key: VerifierKey, directory: Path) -> None:
+    def __init__(
+        self, sequencer: Sequencer, key: VerifierKey, directory: Path, witnesses: Witnesses | None = None
+    ) -> None:
         self.key = key
         self.directory = directory
         self._sequencer = sequencer
+        self._witnesses = witnesses
         self._stopping = asyncio.Event()
 
     @classmethod
@@ -76,10 +81,13 @@ class Publisher:
         sequencer = Sequencer(directory, HeadFile(directory), store, signer, SystemClock())
         try:
             await sequencer.open()
+            witnesses = _witnesses(configuration, sequencer, signer.key)
+            text = policy(signer.key, [one.key for one in witnesses.known], witnesses.quorum)
+            await asyncio.to_thread(directory.replace, POLICY, text.encode())
         except BaseException:
             await sequencer.close()
             raise
-        return cls(sequencer, signer.key, configuration.log_directory)
+        return cls(sequencer, signer.key, configuration.log_directory, witnesses if witnesses.known else None)
 
     def published(self) -> PublishedLog:
         """What it publishes, for whoever reads it."""
@@ -98,13 +106,42 @@ class Publisher:
 
     async def _run(self) -> None:
         rounds = asyncio.create_task(self._sequencer.run(), name="log rounds")
+        working = {rounds}
+        if self._witnesses is not None:
+            working.add(asyncio.create_task(self._witnesses.run(), name="log witnesses"))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({rounds, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-            if not rounds.done():
-                rounds.cancel()
-            await asyncio.gather(rounds, return_exceptions=True)
-        if not rounds.cancelled():
-            rounds.result()  # it ends by an error only
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+        for task in working:
+            if not task.cancelled():
+                task.result()  # it ends by an error only
+
+
+def _witnesses(configuration: Configuration, sequencer: Sequencer, key: VerifierKey) -> Witnesses:
+    """Those that the configuration names. Raises `ConfigurationError` for a key that is none, or no witness's."""
+    section = configuration.audit
+    known = [Known(one.url, witness_key(configuration, place)) for place, one in enumerate(section.witness)]
+    quorum = len(known) if section.witness_quorum is None else section.witness_quorum
+    if quorum > len(known):
+        what = f"{quorum} witnesses have to cosign, and {len(known)} are configured"
+        raise ConfigurationError(configuration.places.say(("audit", "witness_quorum"), what))
+    read = FileReader(configuration.log_directory)
+    return Witnesses(key, read, known, quorum, sequencer.cosigned, SystemClock(), post)
+
+
+def witness_key(configuration: Configuration, place: int) -> VerifierKey:
+    """The key of a configured witness. Raises `ConfigurationError`."""
+    say = configuration.places.say
+    try:
+        key = VerifierKey.parse(configuration.audit.witness[place].vkey)
+    except InvalidNote as wrong:
+        raise ConfigurationError(say(("audit", "witness", place, "vkey"), str(wrong))) from None
+    if key.kind is not Kind.COSIGNATURE:
+        what = "this is a log's key; a witness's is made by `lendgate-witness init`"
+        raise ConfigurationError(say(("audit", "witness", place, "vkey"), what))
+    return key

@@ -34,6 +34,7 @@ from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.engine import Engine
 from gateway.operations.inquiry import Inquirer
+from gateway.operations.quarantine import Confinement
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
@@ -42,8 +43,10 @@ from gateway.service.config import Configuration
 from gateway.service.connect import Prepared, prepare, refuse_unpackaged
 from gateway.service.derived import Purpose, derived_key
 from gateway.service.gateway import Client, Gateway
+from gateway.service.high_water import HighWater
 from gateway.service.learning import KeyLearner
 from gateway.service.log import Publisher
+from gateway.service.quarantine import begin_if_lost, following, serve_safely
 from gateway.service.stores import open_store
 from gateway.service.watchdog import Watchdog, leave_out_blockers
 from gateway.service.webhooks import Notifying, notifying
@@ -68,6 +71,7 @@ class OpenGateway(Gateway):
     cursors: Sealer  # seals what platforms hold between two pages
     workers: Workers
     log: Publisher | None
+    high_water: HighWater
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack  # closes what was opened, the newest first
 
@@ -84,6 +88,7 @@ class _Ground:
     ids: Identifiers
     process: str  # names this run in the records
     log: Publisher | None
+    high_water: HighWater
     failure: asyncio.Future[StorageError]
     stack: AsyncExitStack
 
@@ -141,15 +146,17 @@ async def _ground(
     failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
     store = await open_store(configuration, clock, partial(_failed, failure))
     stack.push_async_callback(store.close)
-    publisher = None
-    if configuration.audit.publish:
-        publisher = await Publisher.open(configuration, store)
-        stack.push_async_callback(publisher.close)
     ids = Identifiers(clock.now, entropy)
     sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED), entropy=entropy)
     process = ids.new("run")
     journal = Journal(ids, clock, configuration.gateway.mode, process, sealer.seal)
-    return _Ground(configuration, store, journal, sealer, clock, ids, process, publisher, failure, stack)
+    high_water = await begin_if_lost(configuration, store, journal, clock, ids)
+    stack.push_async_callback(high_water.close)
+    publisher = None
+    if configuration.audit.publish:
+        publisher = await Publisher.open(configuration, store)
+        stack.push_async_callback(publisher.close)
+    return _Ground(configuration, store, journal, sealer, clock, ids, process, publisher, high_water, failure, stack)
 
 
 def _failed(failure: asyncio.Future[StorageError], wrong: StorageError) -> None:
@@ -210,7 +217,8 @@ def _floors(
     door = Door(store, journal, connections, clock, ids, timedelta(hours=section.doubt_horizon_hours))
     runner = Runner(clock, ids)
     inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
-    engine = _engine(ground, connections, door, runner)
+    quarantine = Confinement(store, connections, door, runner, journal, clock, ids)
+    engine = _engine(ground, connections, door, runner, quarantine)
     told = _notifying(ground)
     door.listeners.append(told.notifier.tell)
     reads = Reads(store, connections, clock, ids)
@@ -235,17 +243,21 @@ def _floors(
         clock=clock,
         ids=ids,
         auditing=_auditing(ground),
+        quarantine=quarantine,
         audit_log=ground.log.directory if ground.log else None,
         configuration=ground.configuration,
         cursors=cursors,
         workers=Workers(clock, partial(_failed, ground.failure)),
         log=ground.log,
+        high_water=ground.high_water,
         failure=ground.failure,
         stack=ground.stack,
     )
 
 
-def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runner) -> Engine:
+def _engine(
+    ground: _Ground, connections: Connections, door: Door, runner: Runner, quarantine: Confinement
+) -> Engine:
     section = ground.configuration.gateway
     return Engine(
         store=ground.store,
@@ -257,6 +269,7 @@ def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runne
         secret=section.secret(),
         mode=section.mode,
         public_url=section.url(),
+        quarantine=quarantine,
     )
 
 
@@ -294,11 +307,13 @@ async def _begin(gateway: OpenGateway) -> None:
     start = gateway.journal.system(what="start", detail=_running(gateway))
     await gateway.store.commit([Recorded(start)])
     gateway.stack.push_async_callback(_record_stop, gateway)
+    await serve_safely(gateway.quarantine)
     left = await gateway.inquirer.recover()
     if left:
         log.warning("%d operations were in the middle of a call when the last process ended; they are inquired", left)
     if gateway.log is not None:
         gateway.workers.start(gateway.log.worker())
+    gateway.workers.start(following(gateway.high_water, gateway.quarantine))
     gateway.workers.start(Worker("inquiries", gateway.inquirer.run, gateway.inquirer.stop))
     gateway.workers.start(Worker("webhooks", gateway.notifier.run, gateway.notifier.stop))
     gateway.stack.push_async_callback(gateway.workers.stop, WORKERS_SECONDS)

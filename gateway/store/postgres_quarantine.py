@@ -72,4 +72,7 @@ async def standing(connection: Any) -> Standing:
 async def quarantines(connection: Any) -> list[Quarantine]:
     """See `Quarantines.quarantines`."""
     found = await connection.fetch(QUARANTINES)
-    return [Quarantine(*rest, cleared=frozenset(cleared)) for *rest, cleared in map(tuple, found)]
+    return [
+        Quarantine(id_, began_at, cause, before, number, mark, lost_since, prepared, frozenset(cleared))
+        for id_, began_at, cause, before, number, mark, lost_since, prepared, cleared in map(tuple, found)
+    ]

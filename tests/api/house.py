@@ -31,6 +31,7 @@ from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.engine import Engine
 from gateway.operations.inquiry import Inquirer
+from gateway.operations.quarantine import Confinement
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
@@ -207,6 +208,7 @@ def _gateway(
 ) -> Gateway:
     runner, url = Runner(clock, ids), "http://127.0.0.1:8080"
     door = Door(store, journal, connections, clock, ids)
+    quarantine = Confinement(store, connections, door, runner, journal, clock, ids)
     engine = Engine(
         store=store,
         connections=connections,
@@ -217,6 +219,7 @@ def _gateway(
         secret=b"s" * 32,
         mode="sandbox",
         public_url=url,
+        quarantine=quarantine,
     )
     inquirer = Inquirer(store, connections, door, runner, clock, "test")
     sealer = Sealer(SEALING_KEY)
@@ -241,6 +244,7 @@ def _gateway(
         clock=clock,
         ids=ids,
         auditing=Auditing(store, journal, clock, sealer.open, None, {}),
+        quarantine=quarantine,
     )
 
 

@@ -35,7 +35,9 @@ async def ready(request: web.Request, context: Context) -> web.StreamResponse:
         return _json(503, {"status": "the store does not answer"})
     connections = context.gateway.connections
     counts = {"working": sum(1 for _ in connections), "broken": len(connections.broken)}
-    return _json(200, {"status": "ready", "mode": context.gateway.mode, "connections": counts})
+    held = sorted(context.gateway.quarantine.standing())
+    shown = {"status": "ready", "mode": context.gateway.mode, "connections": counts}
+    return _json(200, {**shown, "quarantine": held} if held else shown)
 
 
 async def counters(request: web.Request, context: Context) -> web.StreamResponse:

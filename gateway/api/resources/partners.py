@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
@@ -120,13 +121,14 @@ def _of_plugin(gateway: Gateway, plugin: Plugin, codes: bool) -> list[dict[str, 
 def _view(
     gateway: Gateway, name: str, adapter: type[Adapter[Any]], shown: dict[str, Any], codes: bool
 ) -> dict[str, Any]:
+    held = gateway.quarantine.standing()
     view = {
         "partner": name,
         "title": adapter.title or None,
         "protocol": adapter.version or None,
         **shown,
         "connections": [
-            *(_working(one) for one in gateway.connections if one.partner == name),
+            *(_working(one, held) for one in gateway.connections if one.partner == name),
             *(_broken(one, why) for one, why in gateway.connections.broken.items() if one == name),
         ],
         "verbs": [terms_view(verb, terms, codes=codes) for verb, terms in sorted(adapter.terms.items())],
@@ -134,10 +136,11 @@ def _view(
     return _without_none(view)
 
 
-def _working(connection: Connection) -> dict[str, Any]:
+def _working(connection: Connection, held: Container[str]) -> dict[str, Any]:
     said: Any = connection.channel.describe()["breaker"]
     breakers = {verb: breaker["state"] for verb, breaker in said.items()}
-    return {"name": connection.name, "working": True, **({"breakers": breakers} if breakers else {})}
+    quarantined = {"quarantine": True} if connection.name in held else {}
+    return {"name": connection.name, "working": True, **quarantined, **({"breakers": breakers} if breakers else {})}
 
 
 def _broken(name: str, why: str) -> dict[str, Any]:
