@@ -1,7 +1,7 @@
 """Evidence: records, their proofs and what they commit to, in one file that anybody can verify offline.
 
     manifest.json                 what the bundle holds, what it proves and what is only claimed; SHA-256 of each file
-    logs/<n>/checkpoint, key      the signed head that every proof leads to, and the log's verifier key
+    logs/<n>/checkpoint, key      the signed head that every proof leads to, the log's verifier key, its policy
     records/<log>-<index>.json    each leaf, exactly as it is hashed
     proofs/<log>-<index>.tlog-proof
     bodies/<record>.json, .txt    what was sent and received, with the salt that opens the record's commitment to it
@@ -58,11 +58,12 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """One log of which records are enclosed: how to read it, its checkpoint as published, and its key."""
+    """One log of which records are enclosed: how to read it, its checkpoint as published, its key and its policy."""
 
     read: Read
     checkpoint: bytes
     key: VerifierKey
+    policy: bytes | None = None  # who witnesses it, as it says itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def bundle(
     for place, log in enumerate(logs):
         files[f"logs/{place}/checkpoint"] = log.checkpoint
         files[f"logs/{place}/key"] = f"{log.key}\n".encode()
+        if log.policy is not None:
+            files[f"logs/{place}/policy.txt"] = log.policy
     for place, one in records:
         name = f"{place}-{one.index}"
         files[f"records/{name}.json"] = one.leaf

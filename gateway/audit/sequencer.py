@@ -27,7 +27,8 @@ from typing import Final, Protocol, TypeVar
 from gateway.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from gateway.audit.directory import PUBLIC_KEY, Directory
 from gateway.audit.head import Head, Heads
-from gateway.audit.note import InvalidNote, Signer
+from gateway.audit.note import InvalidNote, Signer, parse_note
+from gateway.audit.policy import COSIGNED
 from gateway.audit.tiles import Edge, MissingTile, TileReader, filled
 from gateway.audit.tree import hash_leaf
 from gateway.model.clock import Clock
@@ -142,6 +143,20 @@ class Sequencer:
         Whether it may be done, by the retention policy and by holds, was decided and recorded before.
         """
         return await self._work(self._directory.prune, minimum)
+
+    async def cosigned(self, note: bytes) -> None:
+        """Publish a checkpoint that witnesses have cosigned; nothing if the log was published under another head since.
+
+        The copy in `COSIGNED` stays when the next checkpoint comes.
+        """
+        await self._work(self._cosigned, note)
+
+    def _cosigned(self, note: bytes) -> None:
+        open_checkpoint(note, self._signer.key)
+        self._directory.replace(COSIGNED, note)
+        published = self._directory.published()
+        if published is not None and parse_note(published).text == parse_note(note).text:
+            self._directory.publish(note)
 
     async def _recover(self) -> tuple[Head, Edge]:
         """Bring the directory to the head: after a start, after a round that broke off, after one that was lost."""

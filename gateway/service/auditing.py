@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from gateway.audit.directory import FileReader
 from gateway.audit.evidence import Disclosure, LogPart, Scope, bundle
 from gateway.audit.journal import Journal
 from gateway.audit.note import VerifierKey
+from gateway.audit.policy import COSIGNED, POLICY
 from gateway.audit.proof import Proof, prove, verify_proof
 from gateway.audit.reading import Search, Wanted, search
 from gateway.audit.record import SALT_BYTES, sealing_context
@@ -55,7 +56,13 @@ class PublishedLog:
         note = self.read(CHECKPOINT)
         if note is None:
             raise NotFound("the log has published no checkpoint yet")
-        return LogPart(self.read, note, self.key)
+        return LogPart(self.read, note, self.key, self.read(POLICY))
+
+    def cosigned(self, part: LogPart, last: int) -> LogPart:
+        """The same under the newest checkpoint that witnesses cosigned, if that covers the index `last`."""
+        note = self.read(COSIGNED)
+        there = None if note is None else replace(part, checkpoint=note)
+        return there if there is not None and _size(there) > last else part
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,7 @@ class Auditing:
         else:
             part = self.log.part()
             found = await asyncio.to_thread(_between, part, asked.begin, asked.end)
+            part = self.log.cosigned(part, found[-1].index)
             entries = await self._entries(self.log, found) if asked.bodies else []
             scope = Scope("range", first=found[0].index, end=found[-1].index + 1, asked=_words(asked))
         opened = [one for one in map(self._opened, entries) if one is not None] if asked.bodies else []
@@ -170,6 +178,7 @@ class Auditing:
             if self._clock.monotonic() > until:
                 raise Overloaded("the newest record is not published yet", retry=Retry.AFTER, retry_after_seconds=5)
             await self._clock.sleep(0.1)
+        part = log.cosigned(part, last)
         return part, [Wanted(one.position - log.base - 1, one.leaf, json.loads(one.leaf)) for one in entries]
 
     async def _entries(self, log: PublishedLog, found: Sequence[Wanted]) -> list[Entry]:
