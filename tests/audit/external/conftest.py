@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("aics-tlog==0.2.1", "tlog-scales==0.0.3")
+WITNESS = "aics-witness==0.1.0"
 OLDEST = (3, 12)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lendgate" / "auditors"
 CHECKER = Path(__file__).with_name("checker")
@@ -59,6 +60,19 @@ def auditor_python(may_install: bool) -> Path:
         attempt([base, "-m", "venv", ours.parents[1]], "an environment")
         attempt([ours, "-m", "pip", "install", "-q", "--retries", "0", "--timeout", "10", *PACKAGES], str(PACKAGES))
         return ours
+
+
+@pytest.fixture(scope="session")
+def other_witness(auditor_python: Path, may_install: bool) -> Path:
+    """The program of a witness that is not ours."""
+    program = auditor_python.with_name("aics-witness")
+    with alone("python"):
+        if not program.exists():
+            if not may_install:
+                pytest.skip(f"not here: {WITNESS} (`pytest -m external` tries to get it)")
+            command = [auditor_python, "-m", "pip", "install", "-q", "--retries", "0", "--timeout", "10", WITNESS]
+            attempt(command, WITNESS)
+    return program
 
 
 @pytest.fixture(scope="session")
