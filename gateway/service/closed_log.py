@@ -22,7 +22,7 @@ from gateway.audit.tree import RightEdge, hash_leaf
 from gateway.store.interface import Store
 from gateway.store.quarantine import Standing
 
-__all__ = ["Closed", "close_if_contradicted", "succession"]
+__all__ = ["Closed", "close_if_contradicted", "published_number", "succession"]
 
 BELONGS: Final = "store"
 """Below `.state`: the identity of the store whose records the log holds."""
@@ -45,6 +45,14 @@ class Closed:
 def succession(directory: Path) -> str | None:
     """What stands behind the configured name of the log in `directory`; None for the first one."""
     return _read(directory, SUCCESSION)
+
+
+async def published_number(directory: Path, identity: str) -> int:
+    """The last record of this store that the log in `directory` holds; 0 where it is none of this store's."""
+    if _read(directory, BELONGS) != identity:
+        return 0
+    head = await HeadFile(Directory(directory)).read_head()
+    return 0 if head is None else head.position
 
 
 async def close_if_contradicted(directory: Path, store: Store, standing: Standing) -> Closed | None:

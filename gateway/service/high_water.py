@@ -26,7 +26,7 @@ from gateway.model.problems import ConfigurationError, StorageError
 from gateway.store.interface import Store
 from gateway.store.quarantine import Quarantine, Standing, StoreMarked
 
-__all__ = ["HighWater", "Lost", "Mark", "judge", "read_mark", "write_mark"]
+__all__ = ["MARGIN", "HighWater", "Lost", "Mark", "judge", "read_mark", "write_mark"]
 
 log = logging.getLogger(__name__)
 

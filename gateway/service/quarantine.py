@@ -20,9 +20,9 @@ from gateway.audit.journal import Journal
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.operations.quarantine import Confinement
-from gateway.service.closed_log import close_if_contradicted
+from gateway.service.closed_log import close_if_contradicted, published_number
 from gateway.service.config import Configuration
-from gateway.service.high_water import HighWater, Lost
+from gateway.service.high_water import MARGIN, HighWater, Lost
 from gateway.service.workers import Worker
 from gateway.store.interface import Recorded, Store
 from gateway.store.quarantine import Quarantine, QuarantineBegan, Standing
@@ -48,12 +48,22 @@ async def begin_if_lost(
     """Steps 1 to 4. Raises `ConfigurationError`, `StorageError`, `OSError`."""
     high_water = HighWater(configuration.mark, store)
     standing, lost = await high_water.look()
+    lost = lost or await _lost_by_the_log(configuration, standing)
     if lost is not None:
         await _begin(standing, lost, store, journal, clock, ids)
     await high_water.write()
     if configuration.audit.publish:
         await _settle_log(configuration, store, journal)
     return high_water
+
+
+async def _lost_by_the_log(configuration: Configuration, standing: Standing) -> Lost | None:
+    """The published log is a mark too, and sometimes a moment ahead of the other."""
+    published = await published_number(configuration.log_directory, standing.identity)
+    if published <= standing.number:
+        return None
+    why = f"the store ends at record {standing.number}, the published log at {published}"
+    return Lost(why, published, None if standing.last_at is None else standing.last_at - MARGIN)
 
 
 async def serve_safely(confinement: Confinement) -> None:
