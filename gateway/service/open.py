@@ -209,11 +209,10 @@ def _floors(
     cursors: Sealer,
 ) -> OpenGateway:
     section, store, journal = ground.configuration.gateway, ground.store, ground.journal
-    clock, ids = ground.clock, ground.ids
+    clock, ids, log = ground.clock, ground.ids, ground.log
     learners = {name: _learner(one, ground) for name, one in prepared.items()}
-    connections = Connections(
-        {name: _connection(one, ground, learners[name]) for name, one in prepared.items()}, broken
-    )
+    working = {name: _connection(one, ground, learners[name]) for name, one in prepared.items()}
+    connections = Connections(working, broken)
     door = Door(store, journal, connections, clock, ids, timedelta(hours=section.doubt_horizon_hours))
     runner = Runner(clock, ids)
     inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
@@ -222,8 +221,7 @@ def _floors(
     told = _notifying(ground)
     door.listeners.append(told.notifier.tell)
     reads = Reads(store, connections, clock, ids)
-    for connection in connections:
-        learners[connection.name].ready(connection, reads)
+    _ready(learners, connections, reads)
     return OpenGateway(
         mode=section.mode,
         public_url=section.url(),
@@ -244,20 +242,23 @@ def _floors(
         ids=ids,
         auditing=_auditing(ground),
         quarantine=quarantine,
-        audit_log=ground.log.directory if ground.log else None,
+        audit_log=log.directory if log else None,
         configuration=ground.configuration,
         cursors=cursors,
         workers=Workers(clock, partial(_failed, ground.failure)),
-        log=ground.log,
+        log=log,
         high_water=ground.high_water,
         failure=ground.failure,
         stack=ground.stack,
     )
 
 
-def _engine(
-    ground: _Ground, connections: Connections, door: Door, runner: Runner, quarantine: Confinement
-) -> Engine:
+def _ready(learners: Mapping[str, KeyLearner], connections: Connections, reads: Reads) -> None:
+    for connection in connections:
+        learners[connection.name].ready(connection, reads)
+
+
+def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runner, quarantine: Confinement) -> Engine:
     section = ground.configuration.gateway
     return Engine(
         store=ground.store,

@@ -187,7 +187,7 @@ def drop_middle(manifest: dict[str, object]) -> None:
 
 
 def twice(manifest: dict[str, object]) -> None:
-    manifest["records"].append(manifest["records"][-1])  # type: ignore[attr-defined,index] # a list
+    manifest["records"].append(manifest["records"][-1])  # type: ignore[attr-defined,index] # a manifest's records are a list
 
 
 LEAF, PROOF = "records/0-300.json", "proofs/0-300.tlog-proof"
