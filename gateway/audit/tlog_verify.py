@@ -1,10 +1,11 @@
 """Verifies a log's directory from its entries up, against its signed checkpoint and against one that was kept outside.
 
-  1. the checkpoint is signed by the log, and cosigned by enough known witnesses
+  1. the checkpoint is signed by the log, and it or an earlier one is cosigned by enough known witnesses
   2. each entry has the hash that the tile above it holds            (C2SP tlog-tiles)
   3. each full tile has the hash that stands in the level above      (RFC 6962 section 2.1)
   4. the root of all is the one in the checkpoint
-  5. the tree begins with the tree of the checkpoint that was saved earlier: nothing was rolled back or rewritten
+  5. the tree begins with the tree of the checkpoint that was saved earlier, and with that of the one that witnesses
+     cosigned last: nothing was rolled back or rewritten
 
 Rules
 - Memory does not grow with the log but for 32 bytes in 65,536 entries; all cores are used.
@@ -25,7 +26,8 @@ from typing import Final
 
 from gateway.audit.checkpoint import CHECKPOINT, Checkpoint, Opened, open_checkpoint
 from gateway.audit.directory import read_minimum
-from gateway.audit.note import InvalidNote, Signed, VerifierKey, parse_note
+from gateway.audit.note import InvalidNote, Signed, VerifierKey, format_note, parse_note
+from gateway.audit.policy import COSIGNED
 from gateway.audit.tiles import ENTRIES, TILE_HEIGHT, TILE_WIDTH, MissingTile, Read, TileReader, levels, tile_path
 from gateway.audit.tlog_findings import LogFault, LogFinding
 from gateway.audit.tlog_scan import MOST_FINDINGS, Part, Row, check_row, parts, scan_part, stored_row
@@ -99,27 +101,28 @@ def verify_log(
     report = LogReport(key.name, since=saved)
     # 1.
     raw = read(CHECKPOINT)
-    opened = _open(report, raw, key, witnesses, quorum)
+    opened = _open(report, raw, key)
+    cosigned = _cosigned(report, read, key, witnesses, quorum)
     if opened is not None and raw is not None:
-        report.size, report.root, report.witnesses = opened.checkpoint.size, opened.checkpoint.root, opened.witnesses
+        report.size, report.root = opened.checkpoint.size, opened.checkpoint.root
         # 2. to 4.
         _Scan(report, read, _minimum(report, read)).run(workers, progress)
         # 5.
         if saved is not None and since is not None:
             _compare(report, read, raw, saved, since)
+        if cosigned is not None:
+            _compare(report, read, raw, cosigned.checkpoint, format_note(cosigned.note))
     _remark(report, read)
     return report
 
 
-def _open(
-    report: LogReport, raw: bytes | None, key: VerifierKey, witnesses: Collection[VerifierKey], quorum: int
-) -> Opened | None:
+def _open(report: LogReport, raw: bytes | None, key: VerifierKey) -> Opened | None:
     """Step 1. An unsigned checkpoint is a finding, and what it says is still compared with the tree."""
     if raw is None:
         report.find(LogFinding(LogFault.MISSING, CHECKPOINT, "the log has no checkpoint"))
         return None
     try:
-        return open_checkpoint(raw, key, witnesses, quorum)
+        return open_checkpoint(raw, key)
     except InvalidNote as error:
         report.find(LogFinding(LogFault.CHANGED, CHECKPOINT, str(error)))
     try:
@@ -127,6 +130,27 @@ def _open(
         return Opened(Checkpoint.parse(note.text), note)
     except InvalidNote:
         return None
+
+
+def _cosigned(
+    report: LogReport, read: Read, key: VerifierKey, witnesses: Collection[VerifierKey], quorum: int
+) -> Opened | None:
+    """Step 1: the newest checkpoint that enough witnesses cosigned. The published one may be a moment newer."""
+    wrong = "no checkpoint is there"
+    for path in (CHECKPOINT, COSIGNED) if witnesses else ():
+        raw = read(path)
+        if raw is None:
+            continue
+        try:
+            opened = open_checkpoint(raw, key, witnesses, max(1, quorum))
+        except InvalidNote as error:
+            wrong = str(error)
+            continue
+        report.witnesses = opened.witnesses
+        return opened
+    if quorum:
+        report.find(LogFinding(LogFault.MISSING, COSIGNED, f"no checkpoint is cosigned by enough witnesses: {wrong}"))
+    return None
 
 
 def _minimum(report: LogReport, read: Read) -> int:

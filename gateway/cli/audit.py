@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 existing_folder = click.Path(path_type=Path, exists=True, file_okay=False)
 since_option = click.option(
     "--since", type=existing_file, help="A checkpoint of this log that was kept outside (see `audit checkpoint`)."
+)
+witness_option = click.option(
+    "--witness", "witnesses", multiple=True, help="The key of a witness that must have cosigned; may be repeated."
 )
 operation_option = click.option(
     "--operation", help="Verify also that this operation's records are whole: 1 to n, and nothing after."
@@ -51,14 +55,15 @@ def verify(ctx: click.Context, config_path: Path, since: Path | None, operation:
     Exit status 1 if anything is wrong. Reads only, also while a gateway runs on the same files.
     """
     from gateway.audit.checkpoint import CHECKPOINT
-    from gateway.service.log import log_signer
+    from gateway.service.log import log_signer, log_witnesses
     from gateway.service.offline import left_out, verify_records
     from gateway.service.stores import place_of
 
     configuration = _configuration(config_path)
     passed = _tell(verify_records(configuration), place_of(configuration))
     if (configuration.log_directory / CHECKPOINT).exists():
-        log = _verified(configuration.log_directory, log_signer(configuration).key, since)
+        known, quorum = log_witnesses(configuration)
+        log = _verified(configuration.log_directory, log_signer(configuration).key, since, known, quorum)
         difference = left_out(configuration, _checkpoint(log)) if log.size else None
         passed = _tell_log(log, configuration.log_directory) and difference is None and passed
         click.echo(difference or "The store's records are those that the log took.", err=difference is not None)
@@ -75,13 +80,22 @@ def verify(ctx: click.Context, config_path: Path, since: Path | None, operation:
 @click.argument("directory", type=existing_folder)
 @click.option("--key", required=True, help="The log's verifier key, `name+id+key`, as `audit checkpoint` tells it.")
 @since_option
+@witness_option
 @operation_option
 @click.pass_context
-def verify_log(ctx: click.Context, directory: Path, key: str, since: Path | None, operation: str | None) -> None:
+def verify_log(
+    ctx: click.Context,
+    directory: Path,
+    key: str,
+    since: Path | None,
+    witnesses: tuple[str, ...],
+    operation: str | None,
+) -> None:
     """Verify a copy of a transparency log by its key alone: for an auditor, without configuration or database."""
     from gateway.audit.note import VerifierKey
 
-    log = _verified(directory, VerifierKey.parse(key), since)
+    known = [VerifierKey.parse(witness) for witness in witnesses]
+    log = _verified(directory, VerifierKey.parse(key), since, known, len(known))
     passed = _tell_log(log, directory)
     passed = _tell_chain(directory, log, operation) and passed
     ctx.exit(0 if passed else 1)
@@ -124,11 +138,14 @@ def _configuration(config_path: Path) -> Configuration:
     return load(config_path)
 
 
-def _verified(directory: Path, key: VerifierKey, since: Path | None) -> LogReport:
+def _verified(
+    directory: Path, key: VerifierKey, since: Path | None, witnesses: Sequence[VerifierKey], quorum: int
+) -> LogReport:
     from gateway.audit.directory import FileReader
     from gateway.audit.tlog_verify import verify_log
 
-    return verify_log(FileReader(directory), key, since=since.read_bytes() if since else None)
+    saved = since.read_bytes() if since else None
+    return verify_log(FileReader(directory), key, since=saved, witnesses=witnesses, quorum=quorum)
 
 
 def _checkpoint(log: LogReport) -> Checkpoint:

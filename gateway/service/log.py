@@ -32,7 +32,7 @@ from gateway.service.witnesses import Known, Witnesses, post
 from gateway.service.workers import Worker
 from gateway.store.interface import Store
 
-__all__ = ["Publisher", "log_signer", "witness_key"]
+__all__ = ["Publisher", "log_signer", "log_witnesses"]
 
 
 def log_signer(configuration: Configuration) -> Signer:
@@ -124,18 +124,24 @@ class Publisher:
 
 def _witnesses(configuration: Configuration, sequencer: Sequencer, key: VerifierKey) -> Witnesses:
     """Those that the configuration names. Raises `ConfigurationError` for a key that is none, or no witness's."""
-    section = configuration.audit
-    known = [Known(one.url, witness_key(configuration, place)) for place, one in enumerate(section.witness)]
-    quorum = len(known) if section.witness_quorum is None else section.witness_quorum
-    if quorum > len(known):
-        what = f"{quorum} witnesses have to cosign, and {len(known)} are configured"
-        raise ConfigurationError(configuration.places.say(("audit", "witness_quorum"), what))
+    keys, quorum = log_witnesses(configuration)
+    known = [Known(one.url, key) for one, key in zip(configuration.audit.witness, keys, strict=True)]
     read = FileReader(configuration.log_directory)
     return Witnesses(key, read, known, quorum, sequencer.cosigned, SystemClock(), post)
 
 
-def witness_key(configuration: Configuration, place: int) -> VerifierKey:
-    """The key of a configured witness. Raises `ConfigurationError`."""
+def log_witnesses(configuration: Configuration) -> tuple[list[VerifierKey], int]:
+    """The configured witnesses' keys, and how many of them have to cosign. Raises `ConfigurationError`."""
+    section = configuration.audit
+    keys = [_witness_key(configuration, place) for place in range(len(section.witness))]
+    quorum = len(keys) if section.witness_quorum is None else section.witness_quorum
+    if quorum > len(keys):
+        what = f"{quorum} witnesses have to cosign, and {len(keys)} are configured"
+        raise ConfigurationError(configuration.places.say(("audit", "witness_quorum"), what))
+    return keys, quorum
+
+
+def _witness_key(configuration: Configuration, place: int) -> VerifierKey:
     say = configuration.places.say
     try:
         key = VerifierKey.parse(configuration.audit.witness[place].vkey)
