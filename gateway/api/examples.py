@@ -86,6 +86,10 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "reason": "The bank confirmed by telephone that the money arrived",
         "evidence": "Ticket 4711, statement of 2 March, line 12",
     },
+    "POST /v1/quarantine/clear": {
+        "reason": "Compared with the bank's statement of 2 March, ticket 4712",
+        "connection": "riverbank",
+    },
     "POST /v1/webhook-endpoints": {
         "url": "https://shop.example/lendgate/events",
         "kinds": ["payment.*", "refund.*", "*.attention"],

@@ -46,6 +46,16 @@ def what_happened_can_be_read(house: SandboxHouse) -> None:
     assert events["next_after"] == events["events"][-1]["cursor"]
 
 
+@journey("GET /v1/quarantine", "POST /v1/quarantine/clear")
+def a_store_that_was_not_put_back_has_nothing_to_clear(house: SandboxHouse) -> None:
+    standing = house.get("/v1/quarantine", as_client="operator")
+    word = {"reason": "nothing is wrong"}
+    refused = house.send("POST", "/v1/quarantine/clear", json=word, as_client="operator")
+
+    assert standing == {"connections": []}
+    assert (refused.status_code, refused.json()["title"]) == (409, "There is nothing to clear")
+
+
 @journey("POST /v1/operations/{id}/settle")
 def an_operator_settles_what_nobody_could_find_out(house: SandboxHouse) -> None:
     paid = house.until(house.act("/v1/payments", bodies.scanned_payment()), "succeeded")

@@ -19,7 +19,7 @@ from tests.riverbank_simulator import RiverbankSimulator
 ENVIRONMENT = {"INSTALLATION": "5e" * 32, "SHOP_KEY": "lg_sandbox_" + "k" * 43}
 
 
-def configured(folder: Path, bank: Running[RiverbankSimulator], more: str = "", gateway: str = "") -> Configuration:
+def configured(folder: Path, bank: Running[Any], more: str = "", gateway: str = "") -> Configuration:
     """A configuration with the bank's connection; the bank keeps its secret in `folder`/bank."""
     text = f"""\
 [gateway]

@@ -13,7 +13,7 @@ import pytest
 from gateway.audit.directory import FileReader
 from gateway.model.problems import Conflicting, NotFound, Refused
 from gateway.model.states import State
-from gateway.sandbox import Running, serve
+from gateway.sandbox import Point, Running, serve
 from gateway.service.config import Configuration
 from gateway.service.log import log_origin
 from gateway.service.open import opened
@@ -135,7 +135,7 @@ async def test_silence_is_not_not_found(configuration: Configuration, bank: Runn
     before = effects(bank, "payment")
 
     async with opened(configuration) as gateway:
-        bank.simulator.faults.arm("close_after", "*", times=50)
+        bank.simulator.faults.arm(Point.CLOSE_AFTER, "*", times=50)
         with pytest.raises(Refused, match="no clear answer"):
             await pay(gateway, "P-1")
 
