@@ -3,14 +3,15 @@
     python bench/crash_campaign.py --kills 200 --seed 1
     python bench/crash_campaign.py --kills 200 --seed 1 --store postgres
 
-Real gateway processes (`lendgate serve`, started by `crash/zygote.py`) are killed with SIGKILL, also while they start and
-recover: one on SQLite, or two on one PostgreSQL database, each at instants of its own (`crash/killing.py`). A shop makes
-payments, transfers and refunds and retries as Stripe's clients do (`crash/shop.py`). The bank forgets keys, executes
-transfers as often as they arrive, and has accidents by a seeded plan (`crash/bank.py`). Afterwards everything that is in
-doubt is settled, and three ledgers are compared: the bank's, the gateways', the shop's (`crash/ledgers.py`).
+Real gateway processes (`lendgate serve`, started by `crash/zygote.py`) are killed with SIGKILL, also while they start
+and recover: one on SQLite, or two on one PostgreSQL database, each at instants of its own (`crash/killing.py`). A
+shop makes payments, transfers and refunds and retries as Stripe's clients do (`crash/shop.py`). The bank forgets
+keys, executes transfers as often as they arrive, and has accidents by a seeded plan (`crash/bank.py`). Afterwards
+everything that is in doubt is settled, and three ledgers are compared: the bank's, the gateways', the shop's
+(`crash/ledgers.py`).
 
-The seed gives the instants, accidents and calls; the machine's own timing is not repeated. Exit status 1 if anything was
-wrong, or if the kills did not meet what they were aimed at.
+The seed gives the instants, accidents and calls; the machine's own timing is not repeated. Exit status 1 if anything
+was wrong, or if the kills did not meet what they were aimed at.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Campaign:
     found: Found
 
 
-async def campaign(folder: Path, seed: int, kills: int, database_url: str | None = None, *, tell: bool = False) -> Campaign:
+async def campaign(
+    folder: Path, seed: int, kills: int, database_url: str | None = None, *, tell: bool = False
+) -> Campaign:
     """Run one in an empty folder: one gateway on SQLite, or with a URL two on that PostgreSQL database."""
     gateways = 1 if database_url is None else 2
     async with stage(folder, seed, database_url=database_url, gateways=gateways) as set_up:
@@ -118,6 +121,8 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--keep", type=Path, help="an empty folder for configurations, stores and logs, kept for a look")
+    parser.add_argument(
+        "--keep", type=Path, help="an empty folder for configurations, stores and logs, kept for a look"
+    )
     arguments = parser.parse_args()
     sys.exit(main(arguments.kills, arguments.seed, arguments.store, arguments.keep))

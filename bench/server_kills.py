@@ -2,10 +2,10 @@
 
     python bench/server_kills.py --kills 200 --seed 1
 
-A PostgreSQL server (fsync on) is stopped in mode `immediate` or its postmaster is killed with -9, at instants drawn from
-the seed, also while the gateways start. A gateway whose commit failed can promise nothing any more: it must end by
-itself with exit status 1. Then the server recovers and both are started again. Bank, shop and comparison are those of
-`crash_campaign.py`. Exit status 1 if anything was wrong.
+A PostgreSQL server (fsync on) is stopped in mode `immediate` or its postmaster is killed with -9, at instants drawn
+from the seed, also while the gateways start. A gateway whose commit failed can promise nothing any more: it must end
+by itself with exit status 1. Then the server recovers and both are started again. Bank, shop and comparison are those
+of `crash_campaign.py`. Exit status 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def main(kills: int, seed: int) -> int:
     finally:
         server.stop()
     seconds = time.monotonic() - began
-    print(f"postgres, seed {seed}: {broken.kills} server kills in {seconds:.0f} s, {seconds / broken.kills:.2f} s a kill")
+    print(
+        f"postgres, seed {seed}: {broken.kills} server kills in {seconds:.0f} s, {seconds / broken.kills:.2f} s a kill"
+    )
     show_broken(broken)
     show_shop(set_up)
     wrong = show_found(found, set_up)

@@ -91,9 +91,7 @@ class Oxbow(Riverbank):
     async def create_refund(self, refund: RefundInitiation, wire: Wire) -> RefundFact:
         return await super().create_refund(refund, wire)
 
-    @transfer_terms(
-        currencies={"CNY"}, inquiry=(ByKey(),), settle_window=SETTLE_WINDOW, rhythm=RHYTHM, codes=TOLD
-    )
+    @transfer_terms(currencies={"CNY"}, inquiry=(ByKey(),), settle_window=SETTLE_WINDOW, rhythm=RHYTHM, codes=TOLD)
     async def create_transfer(self, transfer: TransferInitiation, wire: Wire) -> TransferFact:
         return await super().create_transfer(transfer, wire)
 
@@ -106,7 +104,9 @@ class Weather(Faults):
 
     POINTS: Final = tuple(Point)
 
-    def __init__(self, chance: random.Random, acts: float = 0.12, transfers: float = 0.25, questions: float = 0.06) -> None:
+    def __init__(
+        self, chance: random.Random, acts: float = 0.12, transfers: float = 0.25, questions: float = 0.06
+    ) -> None:
         super().__init__()
         self.calm = False
         self.struck: Counter[str] = Counter()

@@ -4,8 +4,8 @@ In this order
   1. effects: none twice, none that no operation knows, and each operation's end is what the bank did
   2. what the shop was told is there, under its reference, and a final state that it was told still stands
   3. refunds of a payment never exceed it
-  4. requests: each that arrived has its durable intent; a transfer arrived at most once; nothing was sent again when the
-     bank could have forgotten its key
+  4. requests: each that arrived has its durable intent; a transfer arrived at most once; nothing was sent again when
+     the bank could have forgotten its key
   5. the log verifies
 The bank's ledger is the judge: it is kept by other code in another process than the gateways'.
 """
@@ -121,7 +121,9 @@ def _refunds(found: Found, calls: Iterable[Told], operations: dict[str, tuple[st
         if call.kind == "refund" and call.operation and operations.get(call.operation, ("",) * 4)[2] == "succeeded":
             back[call.parent or ""] += call.cents
     found.outcomes.extend(
-        f"{payment} was {paid[payment]} and {cents} went back" for payment, cents in back.items() if cents > paid[payment]
+        f"{payment} was {paid[payment]} and {cents} went back"
+        for payment, cents in back.items()
+        if cents > paid[payment]
     )
 
 

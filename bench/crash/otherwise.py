@@ -6,7 +6,8 @@
 - The blind client takes a new key and a new reference for each attempt, so that something comes back at all: it pays
   again what had been paid.
 
-Its bank takes each order once, under the number that the gateway gives it, and its ledger counts by what the shop wanted.
+Its bank takes each order once, under the number that the gateway gives it, and its ledger counts by what the shop
+wanted.
 """
 
 from __future__ import annotations

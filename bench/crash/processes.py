@@ -1,4 +1,4 @@
-"""Gateway processes as a campaign sees them: started by the zygote, killed by their number, awaited by what it reports."""
+"""Gateway processes as a campaign sees them: started by the zygote, killed by number, awaited by what it reports."""
 
 from __future__ import annotations
 

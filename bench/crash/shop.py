@@ -109,7 +109,9 @@ class Shop:
         cents = self._chance.randrange(1, 90) * 100 + (13 if special < 0.04 else 17 if special < 0.12 else 0)
         if chance < 0.2 and self._paid:
             paid = self._chance.choice(self._paid)
-            return Told(number, "refund", f"/v1/payments/{paid.operation}/refunds", paid.cents * 6 // 100 * 10, paid.operation)
+            return Told(
+                number, "refund", f"/v1/payments/{paid.operation}/refunds", paid.cents * 6 // 100 * 10, paid.operation
+            )
         if chance < 0.45:
             return Told(number, "transfer", "/v1/transfers", cents)
         return Told(number, "payment", "/v1/payments", cents + 19 if special > 0.97 else cents)

@@ -1,12 +1,13 @@
 """What every campaign plays on: the bank, the gateways' folders, the zygote and the shop; and how it ends.
 
-At the end the weather calms down, the shop takes up what was left without an answer, every gateway runs on until nothing
-is in doubt any more, and is told to stop. What is not settled by then counts as wrong.
+At the end the weather calms down, the shop takes up what was left without an answer, every gateway runs on until
+nothing is in doubt any more, and is told to stop. What is not settled by then counts as wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -84,6 +85,7 @@ class Stage:
 @asynccontextmanager
 async def stage(folder: Path, seed: int, *, database_url: str | None = None, gateways: int = 1) -> AsyncIterator[Stage]:
     """Set it up in an empty folder: the shop begins at once, and nobody is there to answer it yet."""
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a killed gateway hangs up in the middle of a word
     async with await serve(OxbowSimulator, folder / "dev" / "oxbow") as bank:
         yielded = _furnish(folder, bank, seed, database_url, gateways)
         async with yielded as ready:

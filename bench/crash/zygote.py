@@ -1,11 +1,11 @@
 """Starts gateway processes quickly: it has imported everything, and forks a child for each start.
 
-Why a forked child is the same process as a started one: this program has run import statements and nothing else. It has
-one thread, no event loop, no open store, no socket but the one to the campaign, and has drawn no randomness that a child
-could repeat (`os.urandom` asks the kernel each time; what the gateway keeps in stock, and `random`, begin anew after a
-fork, and OpenSSL mixes the process's number in). So the child stands where `python -m gateway.cli serve` stands when its
-imports are done, calls the same `main` with the same words, reads the same configuration, opens the same files and
-sockets, and is killed as itself. What is saved is a second of imports for each kill.
+Why a forked child is the same process as a started one: this program has run import statements and nothing else. It
+has one thread, no event loop, no open store, no socket but the one to the campaign, and has drawn no randomness that
+a child could repeat (`os.urandom` asks the kernel each time; what the gateway keeps in stock, and `random`, begin
+anew after a fork, and OpenSSL mixes the process's number in). So the child stands where `python -m gateway.cli serve`
+stands when its imports are done, calls the same `main` with the same words, reads the same configuration, opens the
+same files and sockets, and is killed as itself. What is saved is a second of imports for each kill.
 
 Commands come in on standard input and reports go out on standard output, a JSON object a line:
   {"start": ticket, "program": …, "folder": …, "words": […]}   →   {"ticket": …, "pid": …}

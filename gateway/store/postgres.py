@@ -162,12 +162,13 @@ class PostgresStore:
         async with self._leasing:  # in the order of asking
             self._reader()
             with reading():
-                return await postgres_leases.lease_due(self._pool, now, until, worker, limit)
+                holder = postgres_leases.holder(self._process, worker)
+                return await postgres_leases.lease_due(self._pool, now, until, holder, limit)
 
     async def release(self, operation: str, worker: str) -> None:
         self._reader()
         with reading():
-            await postgres_leases.release(self._pool, operation, worker)
+            await postgres_leases.release(self._pool, operation, postgres_leases.holder(self._process, worker))
 
     async def lease_deliveries(self, endpoint: str, now: datetime, until: datetime, limit: int) -> list[Due]:
         self._reader()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.crash_campaign import campaign
-from tests.store.postgres_server import PostgresServer
+from bench.crash_campaign import campaign, database
 
 
 async def test_a_gateway_killed_again_and_again_moves_money_once_and_tells_the_truth(tmp_path: Path) -> None:
@@ -18,10 +17,9 @@ async def test_a_gateway_killed_again_and_again_moves_money_once_and_tells_the_t
     assert done.found.states["succeeded"] > 200
 
 
-async def test_two_gateways_on_one_database_killed_at_their_own_times_keep_the_same_promises(
-    tmp_path: Path, own_server: PostgresServer
-) -> None:
-    done = await campaign(tmp_path, seed=8, kills=10, database_url=own_server.dsn())
+async def test_two_gateways_on_one_database_killed_at_their_own_times_keep_the_same_promises(tmp_path: Path) -> None:
+    with database("postgres") as url:
+        done = await campaign(tmp_path, seed=8, kills=10, database_url=url)
 
     assert done.found.wrong == []
     assert done.stage.strange == []

@@ -227,3 +227,19 @@ async def test_calls_of_a_living_process_are_left_to_it(stores: Sequence[Postgre
     await stores[1].close()
     assert await stores[0].in_flight_to_doubt(NOW) == 1
     assert [one.id for one in await stores[0].due(NOW, LATER, "w", 10)] == [theirs.operation.id]
+
+
+async def test_what_a_dead_process_was_asking_about_is_free_at_the_next_start(stores: Sequence[PostgresStore]) -> None:
+    mine, theirs = opened(next_inquiry_at=NOW), opened(next_inquiry_at=NOW)
+    await stores[0].commit([mine])
+    (held,) = await stores[0].due(NOW, LATER, "w", 10)
+    await stores[1].commit([theirs])
+    await stores[1].due(NOW, LATER, "w", 10)
+
+    await stores[0].in_flight_to_doubt(NOW)
+    assert await stores[0].due(NOW, LATER, "w", 10) == []  # both live
+    await stores[1].close()
+    await stores[0].in_flight_to_doubt(NOW)
+
+    assert held.id == mine.operation.id
+    assert [one.id for one in await stores[0].due(NOW, LATER, "w", 10)] == [theirs.operation.id]
