@@ -1,7 +1,8 @@
-"""Set lendgate up and run it, from a fresh clone: `python run.py demo | test | bench | lock`.
+"""Set lendgate up and run it, from a fresh clone: `python run.py demo | test | prove | bench | lock`.
 
   demo [--keep …]     the instalment shop against simulated institutions, on this machine alone
   test [pytest args]  lint, format, types, tests and the coverage of the money path; with arguments, those tests only
+  prove [NAME…]       campaigns that kill, cut, restore and simulate, for hours (`--quick`: minutes; `--list`)
   bench [args]        what one call costs: bench/call.py
   lock [uv args]      resolve requirements.lock again from pyproject.toml (`lock --upgrade` moves every pin)
 

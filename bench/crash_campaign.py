@@ -100,7 +100,7 @@ def main(kills: int, seed: int, store: str, keep: Path | None) -> int:
     for line in wrong[:20]:
         print(f"    {line}")
     if store == "sqlite":
-        compare_with_naive(seed, max(10, kills // 20))
+        compare_with_naive(seed, min(40, max(10, kills // 20)))
     return 1 if wrong else 0
 
 

@@ -42,46 +42,77 @@ class Proof:
     quick_trials: int
 
 
-def _campaign(
-    name: str, shows: str, unit: str, words: tuple[str, ...], option: str, full: int, quick: int, seed: int
-) -> Proof:
-    """A command that takes the number of its trials and a seed."""
-    commands = [(*words, option, str(count), "--seed", str(seed)) for count in (full, quick)]
-    return Proof(name, shows, full, unit, *commands, quick)
+def _campaign(name: str, shows: str, command: str, full: int, quick: int, seed: int) -> Proof:
+    """A command that takes the number of its trials, as its last option, and a seed."""
+    words = tuple(command.split())
+    in_full, short = ((*words, str(count), "--seed", str(seed)) for count in (full, quick))
+    return Proof(name, shows, full, words[-1].removeprefix("--"), in_full, short, quick)
+
+
+def _module(name: str, shows: str, full: str, quick: str, trials: int = 0, unit: str = "") -> Proof:
+    return Proof(name, shows, trials, unit, ("-m", *full.split()), ("-m", *quick.split()), 0)
 
 
 PROOFS: Final = (
     _campaign(
-        *("crash-sqlite", "a gateway on SQLite is killed; three ledgers agree", "kills"),
-        *(("bench/crash_campaign.py",), "--kills", 2000, 40, 20261),
+        "crash-sqlite",
+        "a gateway on SQLite is killed; three ledgers agree",
+        "bench/crash_campaign.py --kills",
+        2000,
+        40,
+        20261,
     ),
     _campaign(
-        *("crash-postgres", "two gateways on one PostgreSQL database are killed; three ledgers agree", "kills"),
-        *(("bench/crash_campaign.py", "--store", "postgres"), "--kills", 2000, 40, 20262),
+        "crash-postgres",
+        "two gateways on one PostgreSQL database are killed; three ledgers agree",
+        "bench/crash_campaign.py --store postgres --kills",
+        2000,
+        40,
+        20262,
     ),
     _campaign(
-        *("server-kills", "the PostgreSQL server is killed under two gateways; three ledgers agree", "kills"),
-        *(("bench/server_kills.py",), "--kills", 200, 10, 20263),
+        "server-kills",
+        "the PostgreSQL server is killed under two gateways; three ledgers agree",
+        "bench/server_kills.py --kills",
+        200,
+        10,
+        20263,
     ),
     _campaign(
-        *("power-cuts", "what SQLite had not synced is dropped or torn; nothing that was promised is lost", "cuts"),
-        *(("bench/power_cuts.py",), "--cuts", 1000, 50, 20264),
+        "power-cuts",
+        "what SQLite had not synced is dropped or torn; nothing that was promised is lost",
+        "bench/power_cuts.py --cuts",
+        1000,
+        50,
+        20264,
     ),
     _campaign(
-        *("restore-drills", "an old copy of the store comes back under load; nothing is paid again", "drills"),
-        *(("bench/restore_drills.py",), "--drills", 200, 5, 20265),
+        "restore-drills",
+        "an old copy of the store comes back under load; nothing is paid again",
+        "bench/restore_drills.py --drills",
+        200,
+        5,
+        20265,
     ),
-    Proof(
-        *("simulation", "engine, adapters and partners on a virtual clock, one seed after another", 10_000, "seeds"),
-        *(("-m", "tests.simulation", "--seeds", "10000"), ("-m", "tests.simulation", "--seeds", "200"), 200),
+    _module(
+        "simulation",
+        "engine, adapters and partners on a virtual clock, one seed after another",
+        "tests.simulation --seeds 10000",
+        "tests.simulation --seeds 200",
+        10_000,
+        "seeds",
     ),
-    Proof(
-        *("planted-defects", "each planted defect is caught by an oracle that does not know it", 0, "defects"),
-        *(("-m", "tests.simulation.defects", "--full"), ("-m", "tests.simulation.defects"), 0),
+    _module(
+        "planted-defects",
+        "each planted defect is caught by an oracle that does not know it",
+        "tests.simulation.defects --full",
+        "tests.simulation.defects",
     ),
-    Proof(
-        *("adapter-defects", "each defect planted in an adapter is caught by the conformance suite", 0, "defects"),
-        *(("-m", "tests.conformance_defects"), ("-m", "tests.conformance_defects"), 0),
+    _module(
+        "adapter-defects",
+        "each defect planted in an adapter is caught by the conformance suite",
+        "tests.conformance_defects",
+        "tests.conformance_defects",
     ),
 )
 
