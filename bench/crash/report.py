@@ -34,7 +34,7 @@ def show_kills(killed: Killed, found: Found) -> list[str]:
     histogram("killed after (seconds)", {f"{tenth / 10:.1f}": n for tenth, n in sorted(killed.instants.items())})
     histogram("intents open at a kill", {str(count): n for count, n in sorted(Counter(lives).items())})
     missed = []
-    if with_open < 0.6 * kills:
+    if with_open < 0.6 * kills and kills >= 100:
         missed.append("fewer than 60 % of the kills met an open intent")
     if killed.in_start < 0.2 * kills and kills >= 100:
         missed.append("fewer than 20 % of the kills fell into a start")
