@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -27,14 +27,16 @@ RUNNING: Final = (
 
 
 def dump_command(url: str, target: str) -> list[str]:
-    """What makes a dump of the database at `url`."""
-    return ["pg_dump", "--format=custom", "--no-owner", f"--file={target}", f"--dbname={_without_password(url)}"]
+    """What makes a dump of the store at `url`."""
+    place, schema = _for_programs(url)
+    only = [f"--schema={schema}"] if schema else []
+    return ["pg_dump", "--format=custom", "--no-owner", *only, f"--file={target}", f"--dbname={place}"]
 
 
 def restore_command(url: str, source: str) -> list[str]:
     """What puts a dump back, all of it or nothing."""
     options = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"]
-    return ["pg_restore", *options, f"--dbname={_without_password(url)}", source]
+    return ["pg_restore", *options, f"--dbname={_for_programs(url)[0]}", source]
 
 
 def environment(url: str) -> Mapping[str, str]:
@@ -57,8 +59,12 @@ async def standing(url: str) -> tuple[Standing | None, int]:
         raise StorageError(f"the database cannot be reached ({type(wrong).__name__})") from None
 
 
-def _without_password(url: str) -> str:
+def _for_programs(url: str) -> tuple[str, str | None]:
+    """The URL without its password and without what libpq does not know, and the schema that it names."""
     parts = urlsplit(url)
+    query = parse_qsl(parts.query)
+    schema = next((value for name, value in query if name == "search_path"), None)
+    left = urlencode([(name, value) for name, value in query if name != "search_path"])
     user, _, place = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{name}@{place}" if name else place))
+    return f"postgresql://{f'{name}@' if name else ''}{place}{parts.path}{f'?{left}' if left else ''}", schema
