@@ -5,7 +5,8 @@ Rules of the bank
   in fact. After that the same request is executed anew, and the money moves twice.
 - A transfer has no key that protects it: each request that arrives moves money.
 - Amounts decide: …13 is declined, …17 stays pending for a moment, …19 waits until the payer scans, which happens soon.
-- An act that arrived is found by its key at once, so "no such act" is right after `SETTLE_WINDOW`.
+- A request may lie for up to two seconds before it is executed, also when whoever sent it is dead by then, and nothing
+  is found of it before. So "no such act" is right after `SETTLE_WINDOW`, and wrong if it is believed at once.
 
 The adapter asks about refunds by running them again while the key lives and by key afterwards, so a replay that comes
 too late pays twice. Everything else is asked by key.
@@ -49,6 +50,8 @@ KEY_LIFE: Final = seconds(5)
 GRACE: Final = seconds(2)
 SETTLE_WINDOW: Final = seconds(5)
 RHYTHM: Final = (0.5, 1.0, 2.0)
+LONGEST_WAIT_SECONDS: Final = 2.0
+"""Between a request's arrival and its execution."""
 
 PLUGIN: Final = """\
 from gateway import hookimpl
@@ -119,7 +122,8 @@ class Weather(Faults):
             return None
         point = self._chance.choice(self.POINTS)
         self.struck[point.value] += 1
-        return Fault(point, seconds=self._chance.uniform(0.02, 0.4))
+        longest = LONGEST_WAIT_SECONDS if point is Point.DELAY_BEFORE else 0.4
+        return Fault(point, seconds=self._chance.uniform(0.02, longest))
 
 
 class OxbowSimulator(RiverbankSimulator):
