@@ -4,6 +4,8 @@
 - A third of them is aimed: at the moment when an act arrives at the bank, or up to three milliseconds later. Its intent
   is durable then and its outcome is not; the reply may be on its way.
 - The rest is uniform in the life of the process, which is made long enough for `OPERATIONS_PER_KILL`.
+- Now and then a gateway stays away until the bank has forgotten every key: what it left in doubt must not be sent
+  again then.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from bench.crash.bank import GRACE, KEY_LIFE
 from bench.crash.processes import Child
 from bench.crash.shop import Shop
 
@@ -26,6 +29,8 @@ START_SECONDS: Final = 60.0
 IN_START: Final = 0.24
 AIMED: Final = 0.33
 OPERATIONS_PER_KILL: Final = 28
+AWAY: Final = 1 / 60
+AWAY_SECONDS: Final = (KEY_LIFE + GRACE).total_seconds() + 1
 SHORTEST_LIFE_SECONDS, LONGEST_LIFE_SECONDS = 0.08, 4.0
 
 
@@ -36,6 +41,7 @@ class Killed:
     kills: int = 0
     in_start: int = 0
     aimed: int = 0
+    away: int = 0
     starts: list[float] = field(default_factory=list)  # seconds until ready
     instants: Counter[int] = field(default_factory=Counter)  # tenths of a second since the fork
     by_gateway: Counter[int] = field(default_factory=Counter)
@@ -77,6 +83,9 @@ class Killer:
             await self._live_and_die()
 
     async def _live_and_die(self) -> None:
+        if self._killed.kills and self._chance.random() < AWAY:
+            self._killed.away += 1
+            await asyncio.sleep(AWAY_SECONDS)
         child = await self._scene.start(self._gateway)
         draw, in_start = self._chance.random(), self._share_in_start()
         if draw < in_start and self._starts:

@@ -28,6 +28,7 @@ def show_kills(killed: Killed, found: Found) -> list[str]:
     print(f"  kills with an intent open          {with_open:8,}  {100 * with_open / kills:.0f} %")
     print(f"  kills in start or recovery         {killed.in_start:8,}  {100 * killed.in_start / kills:.0f} %")
     print(f"  kills aimed at an act              {killed.aimed:8,}  {100 * killed.aimed / kills:.0f} %")
+    print(f"  stayed away past every key's life  {killed.away:8,}")
     print(f"  seconds until ready, median        {statistics.median(killed.starts):8.2f}")
     for number, count in sorted(killed.by_gateway.items()) if len(killed.by_gateway) > 1 else ():
         print(f"  kills of gateway {number + 1:<17} {count:8,}")
