@@ -46,7 +46,7 @@ def what_happened_can_be_read(house: SandboxHouse) -> None:
     assert events["next_after"] == events["events"][-1]["cursor"]
 
 
-@journey("GET /v1/quarantine", "POST /v1/quarantine/clear")
+@journey("GET /v1/quarantine")
 def a_store_that_was_not_put_back_has_nothing_to_clear(house: SandboxHouse) -> None:
     standing = house.get("/v1/quarantine", as_client="operator")
     word = {"reason": "nothing is wrong"}

@@ -17,6 +17,7 @@ from gateway.sandbox import Point, Running, serve
 from gateway.service.config import Configuration
 from gateway.service.log import log_origin
 from gateway.service.open import opened
+from gateway.store.interface import OperationOpened
 from gateway.testing.clock import ManualClock
 from tests.riverbank_simulator import RiverbankSimulator
 from tests.service.installed import RIVERBANK, installed
@@ -182,6 +183,32 @@ async def test_what_was_open_in_the_old_store_is_in_doubt_and_is_asked(
     assert "payment.unknown" in [event.type for event in events]
     assert ("recovery", "unknown") in [(one.get("source"), one.get("after")) for one in records]
     assert [one["verb"] for one in records if one["kind"] == "intent" and one["effect"]] == ["create_payment"]
+
+
+async def test_what_the_old_store_had_only_just_opened_is_asked_about_too(
+    configuration: Configuration, bank: Running[RiverbankSimulator]
+) -> None:
+    clock = ManualClock()
+    async with opened(configuration, clock=clock) as gateway:
+        paid = (await pay(gateway, "P-1")).operation
+        just_opened = paid.model_copy(update={"id": "pay_0", "state": State.PROCESSING, "attempts": 0, "version": 1})
+    for path in configuration.database.parent.glob("lendgate.db*"):
+        path.unlink()
+    async with opened(configuration, clock=clock) as gateway:
+        await gateway.quarantine.clear(None, "a new one", "ops/1")
+        await gateway.store.commit([OperationOpened(just_opened)])  # the act itself came after the copy
+    copy = Copy.take(configuration)
+    async with opened(configuration, clock=clock):
+        pass
+    copy.put_back()
+
+    async with opened(configuration, clock=clock) as gateway:
+        await gateway.workers.stop(5)
+        standing = await gateway.store.operation("pay_0")
+        settled = await gateway.inquirer.inquire(standing) if standing is not None and standing.open else standing
+
+    assert settled is not None and settled.state is State.SUCCEEDED
+    assert effects(bank, "payment") == 1
 
 
 async def test_the_start_of_a_quarantine_is_on_record_with_what_is_lost(configuration: Configuration) -> None:
