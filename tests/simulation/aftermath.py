@@ -44,6 +44,8 @@ def _ended(world: World, operations: list[Operation], broken: Broken) -> None:
     for one in operations:
         effects = world.bank.effects(one.kind, one.partner_key)
         standing = any(effect.standing for effect in effects)
+        heard = (one.kind, one.partner_key) in world.heard
+        late = any(effect.late for effect in effects)  # nobody has to ask about what the bank has declined
         name = f"{one.kind} {one.partner_key[:6]}"
         if one.state not in FINAL:
             broken("end", f"{name} never ended: it is {one.state.value}")
@@ -51,9 +53,9 @@ def _ended(world: World, operations: list[Operation], broken: Broken) -> None:
             broken("ledger", f"{name} succeeded, but no money has moved")
         elif one.state is State.RETURNED and (standing or not effects):
             broken("ledger", f"{name} is returned, but the money did not come back")
-        elif one.state in (State.FAILED, State.CANCELLED) and standing:
+        elif one.state in (State.FAILED, State.CANCELLED) and standing and (heard or not late):
             broken("ledger", f"{name} is {one.state.value}, but the money has moved")
-        elif one.state is State.SUCCEEDED and not standing and (one.kind, one.partner_key) in world.heard_of_bounce:
+        elif one.state is State.SUCCEEDED and not standing and heard:
             broken("ledger", f"{name} succeeded, but the money came back")
 
 

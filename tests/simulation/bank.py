@@ -24,11 +24,13 @@ SECRET = b"shared-secret-of-32-bytes-length"
 MEMORY_SECONDS = 365.0  # a little longer than it promises
 TOKEN_SECONDS = 150
 KINDS = {"payments": "payment", "refunds": "refund", "transfers": "transfer"}
+CODES = ("PAID", "PENDING", "SCAN", "DECLINED", "REFUSED", "LATER", "ODD", "UNSURE")
 FATES = {
-    "payment": (("PAID", 40), ("PENDING", 12), ("SCAN", 14), ("DECLINED", 9), ("REFUSED", 4), ("LATER", 5), ("ODD", 6), ("UNSURE", 5)),
-    "refund": (("PAID", 60), ("PENDING", 12), ("DECLINED", 9), ("REFUSED", 4), ("LATER", 5), ("ODD", 5), ("UNSURE", 5)),
-    "transfer": (("PAID", 50), ("PENDING", 12), ("DECLINED", 9), ("REFUSED", 6), ("LATER", 6), ("ODD", 5), ("UNSURE", 5)),
-}  # fmt: skip  # read as a table
+    "payment": (40, 12, 14, 9, 4, 5, 6, 5),
+    "refund": (60, 12, 0, 9, 4, 5, 5, 5),
+    "transfer": (50, 12, 0, 9, 6, 6, 5, 5),
+}
+"""How likely each code is as the first answer about an order."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Effect:
     cents: int
     of: str | None
     at: float
+    late: bool = False  # after the bank had said that it would not move
     standing: bool = True
 
 
@@ -165,8 +168,7 @@ class Bank:
             if known.says_seen or known.cents != cents:
                 return self.says(self.shown(known, code="DUPLICATE"))
             return self.says(self.shown(known))
-        codes, weights = zip(*FATES[kind], strict=True)
-        code = self.chance.choices(codes, weights)[0]
+        code = self.chance.choices(CODES, FATES[kind])[0]
         self.arrivals.append(Arrival(now, kind, key, cents, executed=code not in ("REFUSED", "LATER")))
         if code in ("REFUSED", "LATER"):
             status = 200 if code == "REFUSED" else self.chance.choice((200, 429, 503))
@@ -181,32 +183,47 @@ class Bank:
         return self.says(self.shown(order))
 
     def _begin(self, order: Order) -> None:
-        if order.code == "PAID" or (order.code == "ODD" and self.chance.random() < 0.5):
+        """Draw what becomes of it: most pending things are paid or declined, and a few take a turn on the way."""
+        chance, code = self.chance, order.code
+        if code == "PAID" or (code == "ODD" and chance.random() < 0.5):
             self._move(order)
-        if order.code != "PAID":
-            ends = "PAID" if order.effect or self.chance.random() < 0.5 else "DECLINED"
-            if order.code == "SCAN" and ends == "DECLINED":
-                ends = "EXPIRED"
-            if order.code != "DECLINED":
-                self.later(self.chance.uniform(2, 60), lambda: self._end(order, ends))
-        elif self.chance.random() < 0.3:
-            self.tell(order, "PAID")
-        self._perhaps_bounce(order)
+        if code in ("PAID", "DECLINED"):
+            if chance.random() < 0.3:
+                self.tell(order, code)
+            self._afterwards(order)
+            return
+        ends = "PAID" if order.effect or chance.random() < 0.5 else "DECLINED"
+        if code in ("SCAN", "PENDING") and ends == "DECLINED" and chance.random() < 0.6:
+            ends = "EXPIRED"
+        at = chance.uniform(2, 60)
+        if code == "SCAN" and chance.random() < 0.3:
+            between = chance.choice(("ODD", "PENDING"))
+            self.later(at / 2, lambda: self._become(order, between))
+        self.later(at, lambda: self._end(order, ends))
+
+    def _become(self, order: Order, code: str) -> None:
+        order.code = code
 
     def _end(self, order: Order, code: str) -> None:
         before, order.code = order.code, code
         if code == "PAID" and order.effect is None:
-            self._move(order)
+            self._move(order, late=before in ("DECLINED", "EXPIRED"))
         self.tell(order, before)
-        self._perhaps_bounce(order)
+        self._afterwards(order)
 
-    def _move(self, order: Order) -> None:
-        order.effect = Effect(order.kind, order.key, order.cents, order.of, self.now())
+    def _move(self, order: Order, *, late: bool = False) -> None:
+        order.effect = Effect(order.kind, order.key, order.cents, order.of, self.now(), late)
         self.ledger.append(order.effect)
 
-    def _perhaps_bounce(self, order: Order) -> None:
-        if order.kind != "payment" and order.code == "PAID" and self.chance.random() < 0.2:
+    def _afterwards(self, order: Order) -> None:
+        """Money may come back; and what was declined may turn out to have been paid."""
+        odds = 0.1 if order.kind == "payment" else 0.2
+        if order.effect is not None and order.effect.late:
+            odds = 0.5
+        if order.code == "PAID" and self.chance.random() < odds:
             self.later(self.chance.uniform(1, 50), lambda: self._bounce(order))
+        elif order.code in ("DECLINED", "EXPIRED") and order.kind != "refund" and self.chance.random() < 0.12:
+            self.later(self.chance.uniform(5, 40), lambda: self._end(order, "PAID"))
 
     def _bounce(self, order: Order) -> None:
         order.code = "BOUNCED"

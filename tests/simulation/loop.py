@@ -82,7 +82,7 @@ class SeededLoop(asyncio.BaseEventLoop):
     def bury(self) -> None:
         """Let go of tasks that never ended, without the warnings that a real program would deserve."""
         for task in self.tasks:
-            task._log_destroy_pending = False  # noqa: SLF001 - the switch that asyncio itself uses for this
+            task._log_destroy_pending = False
         self._ready.clear()  # type: ignore[attr-defined]  # BaseEventLoop's own queue
         self._scheduled.clear()  # type: ignore[attr-defined]  # BaseEventLoop's own heap
 

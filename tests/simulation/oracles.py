@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.model.message import Request
 from gateway.model.states import FINAL, State
@@ -144,7 +144,7 @@ class Oracles(Watch):
             self.broken("truth", f"{operation.kind} {operation.partner_key[:6]} is {operation.state.value}: {wrong}")
 
     def _wrong(self, state: State, effects: list[Effect]) -> str | None:
-        standing = [effect for effect in effects if effect.standing]
+        standing = [effect for effect in effects if effect.standing and not effect.late]
         if state is State.SUCCEEDED and not effects:
             return "no money has moved"
         if state is State.RETURNED and (standing or not effects):

@@ -186,6 +186,7 @@ class Saltmarsh(
         inquiry=(ByKey(),),
         settle_window=seconds(SETTLE_SECONDS),
         rhythm=RHYTHM,
+        watch=(60,),
         codes=TOLD,
         by_method={"payer_code": BY_REPLAY},
     )

@@ -84,10 +84,10 @@ class Platform:
 
     async def poll(self, operation: Operation, seconds: float) -> Operation:
         """Look at it from time to time until it has ended."""
-        until = self._world.loop.seconds + seconds
+        id_, until = operation.id, self._world.loop.seconds + seconds
         while operation.open and self._world.loop.seconds < until:
             await asyncio.sleep(self._chance.uniform(1, 12))
-            said = await self._world.call(lambda one: one.store.operation(operation.id, self.name), 5.0)
+            said = await self._world.call(lambda one: one.store.operation(id_, self.name), 5.0)
             if isinstance(said, Operation):
                 self._world.oracles.told(self.name, "", said)
                 operation = said

@@ -3,8 +3,8 @@
 Rules
 - A commit takes virtual time, in two parts: until it is durable, and until those who wait hear of it. A crash in the
   first part drops it, one in the second leaves it durable and untold.
-- Several gateways may share one database, as they would share a server: each has a store object, a writer and numbers of
-  its own, which it asks for again after somebody else has written.
+- Several gateways may share one database, as they would share a server: each has a store object, a writer and numbers
+  of its own, which it asks for again after somebody else has written.
 """
 
 from __future__ import annotations

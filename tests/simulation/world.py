@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from gateway.model.message import Callback
+from gateway.model.states import FINAL
 from tests.simulation.bank import Bank, Order, sign
 from tests.simulation.clock import EPOCH
 from tests.simulation.instance import PARTNER, TOKEN, Instance
@@ -44,7 +45,7 @@ class World:
         self.weather = Weather(self.chance("weather"), self.bank, self.trace, 0.0)
         self.instances: list[Instance] = []
         self.crashed: set[str] = set()  # names of processes that were killed
-        self.heard_of_bounce: set[tuple[str, str]] = set()  # acts whose bounce the gateway has acknowledged
+        self.heard: set[tuple[str, str]] = set()  # acts whose last turn at the bank the gateway has acknowledged
         self._started = 0
         self.steadily = False
         self._callbacks = self.chance("callbacks")
@@ -159,7 +160,9 @@ class World:
         if chance.random() < 0.3:
             self.deliver(true, chance.uniform(0, 30))
         if before != order.code and chance.random() < 0.3:  # what it said before, overtaken
-            self.deliver(shown(order, code=before if before != "SCAN" else "PENDING"), chance.uniform(0, 20))
+            self.deliver(shown(order, code=before), chance.uniform(0, 20))
+        if chance.random() < 0.3:
+            self.later(chance.uniform(1, 60), lambda: self._contradict(order))
         if chance.random() < 0.25:  # a mistake of the bank: another amount, or another order's key
             wrong = {"cents": order.cents + 1, "code": chance.choice(("PAID", "DECLINED", "BOUNCED"))}
             other = chance.choice(sorted(self.bank.orders.values(), key=lambda one: one.id))
@@ -185,16 +188,24 @@ class World:
             self.trace(f"callback {members['code']} {members['kind']} {members['reference'][:6]} {members['cents']}")
             said = await self.call(lambda one: one.callbacks.receive(PARTNER, TOKEN, message), 20.0)
             taken = getattr(said, "status", None) == 200
-            if taken and members["code"] == "BOUNCED" and signature is None and self._right(members):
-                self.heard_of_bounce.add((members["kind"], members["reference"]))
+            if taken and signature is None and self._newest(members):
+                self.heard.add((members["kind"], members["reference"]))
             if not taken and signature is None and tries > 1:
                 self.deliver(members, 15.0, None, tries - 1)
 
         self.later(pause, lambda: self._spawn(post()))
 
-    def _right(self, members: dict[str, Any]) -> bool:
+    def _newest(self, members: dict[str, Any]) -> bool:
+        """Whether this is the last that the bank will ever say about the order."""
         order = self.bank.orders.get((members["kind"], members["reference"]))
-        return order is not None and (order.code, order.cents) == ("BOUNCED", members["cents"])
+        return order is not None and (order.code, order.cents) == (members["code"], members["cents"])
+
+    def _contradict(self, order: Order) -> None:
+        """The bank takes back what it has said for good. Before that, such a message could only be believed."""
+        query = "SELECT state FROM operations WHERE kind = ? AND partner_key = ?"
+        if self.database.one(query, order.kind, order.key) in FINAL and not self.weather.calm:
+            codes = ("DECLINED", "EXPIRED", "PENDING", "SCAN", "ODD")
+            self.deliver(self.bank.shown(order, code=self._callbacks.choice(codes)), 0.1)
 
     def _spawn(self, work: Any) -> None:
         Context().run(asyncio.create_task, work)
