@@ -32,6 +32,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--until-broken", action="store_true", dest="until_broken")
     parser.add_argument("--digests", action="store_true")
     return parser.parse_args(words)
 
@@ -43,6 +44,18 @@ def one(seed: int, verbose: bool) -> int:
     complain(told, lines=not verbose)
     print(f"seed {seed}: {told.operations} operations, {len(told.violations)} promises broken, trace {told.digest}")
     return bool(told.violations)
+
+
+def until_broken(seeds: range) -> int:
+    """The first story in which something is broken."""
+    quieten()
+    for seed in seeds:
+        told = tell(seed)
+        if told.violations:
+            complain(told, lines=True)
+            return 1
+    print(f"every promise was kept in {len(seeds)} stories")
+    return 0
 
 
 def many(asked: argparse.Namespace) -> int:
@@ -88,6 +101,8 @@ def complain(told: Told, *, lines: bool) -> None:
 def main() -> int:
     """The exit status is 1 if any promise was broken."""
     asked = arguments(sys.argv[1:])
+    if asked.until_broken:
+        return until_broken(range(asked.first, asked.first + asked.seeds))
     return one(asked.seed, asked.verbose) if asked.seed is not None else many(asked)
 
 
