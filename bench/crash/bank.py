@@ -108,7 +108,7 @@ class Weather(Faults):
     POINTS: Final = tuple(Point)
 
     def __init__(
-        self, chance: random.Random, acts: float = 0.12, transfers: float = 0.25, questions: float = 0.06
+        self, chance: random.Random, acts: float = 0.12, transfers: float = 0.3, questions: float = 0.06
     ) -> None:
         super().__init__()
         self.calm = False
