@@ -9,10 +9,10 @@ import pytest
 from tests.simulation.defects.planting import caught, patches, recorded
 
 
-def test_there_are_twenty_defects_and_each_has_its_seed() -> None:
+def test_each_defect_has_its_seed() -> None:
     names = {patch.stem for patch in patches()}
 
-    assert len(names) >= 20
+    assert names
     assert names == set(recorded())
 
 
