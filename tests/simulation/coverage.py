@@ -34,7 +34,7 @@ def watch() -> Reached:
         return states.step(state, meaning)
 
     repeating.decide = decide  # type: ignore[attr-defined]  # the name under which the module reads the table
-    facts.step = step  # type: ignore[attr-defined]  # the same
+    facts.step = step  # type: ignore[attr-defined]  # the name under which the module reads the table
     return reached
 
 
