@@ -86,6 +86,11 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "reason": "The bank confirmed by telephone that the money arrived",
         "evidence": "Ticket 4711, statement of 2 March, line 12",
     },
+    "POST /v1/audit/evidence": {
+        "operation": "pay_019ab4c2f1e07c4c9d0b7a1f3a5e6d70",
+        "bodies": True,
+        "reason": "Complaint 4713, asked for by the shopper on 9 March",
+    },
     "POST /v1/quarantine/clear": {
         "reason": "Compared with the bank's statement of 2 March, ticket 4712",
         "connection": "riverbank",

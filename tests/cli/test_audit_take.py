@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -66,6 +67,16 @@ async def test_bodies_without_a_reason_are_refused(house: House, log: Log, ask: 
     assert (await ask("show", operation, "--bodies")).exit_code == 1
 
 
+def change_a_record(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        files = {name: bytearray(archive.read(name)) for name in archive.namelist()}
+    record = files[next(name for name in files if name.startswith("records/"))]
+    record[len(record) // 2] ^= 1
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, bytes(content))
+
+
 @pytest.mark.parametrize("scope", ["operation", "time"])
 async def test_evidence_is_written_and_verifies_offline(
     house: House, log: Log, ask: Ask, run: Run, folder: Path, scope: str
@@ -79,9 +90,7 @@ async def test_evidence_is_written_and_verifies_offline(
     assert taken.exit_code == 0, taken.output
     assert "3 records; SHA-256" in taken.stdout and "on record as rec_" in taken.stdout
     assert verified.exit_code == 0
-    content = bytearray((folder / "e.zip").read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / "e.zip").write_bytes(content)
+    change_a_record(folder / "e.zip")
     assert run("audit", "verify-bundle", "e.zip", "--key", str(log.key)).exit_code == 1
 
 
