@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.audit.record import FORMAT, SALT_BYTES, Leaf, commitment, instant, sealing_context, shown
+from gateway.audit.vault import Vault
+from gateway.crypto.envelope import key_commitment
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.model.message import Request
@@ -33,17 +35,25 @@ ADDRESS: Final = 2000
 class Journal:
     """Makes drafts for one process. `process` names this run of it: no other run may have the same name.
 
-    `seal(plaintext, context)` gives what is stored; `mode` is `sandbox` or `production`.
+    `seal(plaintext, context)` gives what is stored; `mode` is `sandbox` or `production`. With a `vault` everything that
+    is about a client's operation is sealed there, under a key that can be destroyed.
     """
 
     def __init__(
-        self, ids: Identifiers, clock: Clock, mode: str, process: str, seal: Callable[[bytes, bytes], bytes]
+        self,
+        ids: Identifiers,
+        clock: Clock,
+        mode: str,
+        process: str,
+        seal: Callable[[bytes, bytes], bytes],
+        vault: Vault | None = None,
     ) -> None:
         self._ids = ids
         self._clock = clock
         self._mode = mode
         self._process = process
         self._seal = seal
+        self._vault = vault
 
     def intent(
         self,
@@ -229,6 +239,14 @@ class Journal:
         """
         return self._draft("system", {"what": what, "detail": detail or None}, chain=self._process, client="")
 
+    def _sealed(self, chain: str, client: str, plain: bytes, context: bytes) -> bytes:
+        if self._vault is None:
+            return self._seal(plain, context)
+        # Without a client it is the gateway's own: a request for a token, for a partner's keys.
+        if not client and not self._vault.bound(chain):
+            return self._vault.seal_own(plain, context)
+        return self._vault.seal(chain, plain, context)
+
     def _salt(self) -> bytes:
         return self._ids.chance(SALT_BYTES)
 
@@ -244,7 +262,7 @@ class Journal:
         content: str | None = None,
     ) -> Draft:
         id_, at = self._ids.new("rec"), self._clock.now()
-        body = None if sealed is None else self._seal(sealed, sealing_context(kind, id_))
+        body = None if sealed is None else self._sealed(chain or id_, client, sealed, sealing_context(kind, id_))
         leaf = Leaf(
             {
                 "format": FORMAT,
@@ -255,11 +273,18 @@ class Journal:
                 "process": self._process,
                 "chain": chain or id_,
                 "client": client,
-                "sealed": None if body is None else {"hash": hashlib.sha256(body).hexdigest(), "size": len(body)},
+                "sealed": None if body is None else _named(body),
                 **fields,
             }
         )
         return Draft(id_, chain or id_, client, kind, at, leaf, digest, content, body)
+
+
+def _named(body: bytes) -> dict[str, Any]:
+    """What a leaf says of its sealed part: which it is, and the one key that opens it."""
+    named = {"hash": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    key = key_commitment(body)
+    return named if key is None else named | {"key": key}
 
 
 def _asked(salt: bytes, digest: str, content: str | None, body: bytes | None) -> dict[str, Any]:

@@ -44,6 +44,11 @@ class Sealer:
     def __repr__(self) -> str:
         return f"Sealer(key_id={self._prefix[1:].hex()})"
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key that seals now, in hexadecimal."""
+        return self._prefix[1:].hex()
+
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """The sealed value, `OVERHEAD_BYTES` longer than `plaintext`."""
         nonce = self._entropy(NONCE_BYTES)
