@@ -30,9 +30,9 @@ PAUSE_SECONDS = 0.3
 def check(ctx: click.Context, name: str | None, explain: str | None, tests: Path | None, watch: bool) -> None:
     """Run the conformance suite of the adapter NAME and say which level it reaches.
 
-    Levels: draft, bronze (right on good days), silver (safe on bad days). Needs `lendgate[testing]` and the plugin's
-    tests, which a source folder has. A TODO that is left keeps a plugin a draft. Exit status 1 if a check is red or did
-    not run, or a TODO is left.
+    From draft (it loads) by bronze (right on good days) to silver (safe on bad days). Needs `lendgate[testing]` and the
+    plugin's tests, which a source folder has. A TODO that is left keeps a plugin a draft. Exit status 1 if the last
+    level is not reached.
     """
     from gateway.cli.adapter_plugin import folder_of, plugin_of, require_test_kit, tests_of
 
@@ -47,6 +47,7 @@ def check(ctx: click.Context, name: str | None, explain: str | None, tests: Path
     if watch:
         _watch(name, place, [folder_of(plugin), place])
         return
+    from gateway.testing.conformance.checks import LEVELS
     from gateway.testing.report import run_suite
     from gateway.testing.todos import todos
 
@@ -54,7 +55,7 @@ def check(ctx: click.Context, name: str | None, explain: str | None, tests: Path
     _say(report, left)
     if not report.cases:
         click.echo(report.output or "There is no test_conformance*.py there.", err=True)
-    if left or report.level != "silver":
+    if left or report.level != list(LEVELS)[-1]:
         ctx.exit(1)
 
 

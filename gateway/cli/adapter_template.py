@@ -32,7 +32,7 @@ class Capability:
 
 CAPABILITIES: Final[Mapping[str, Capability]] = {
     "payments": Capability(
-        bases=("CreatePayment", "FetchPayment", "CreateRefund", "FetchRefund", "ReadCallbacks"),
+        bases=("Payments", "ReadCallbacks"),
         kinds={"payments": "payment", "refunds": "refund"},
         effects=("payment", "refund"),
         scenarios=("Payment", "ScannedPayment", "Refund"),
@@ -297,7 +297,7 @@ def _rows(chosen: list[Capability]) -> str:
         paths = list(one.kinds)
         for base in one.bases:
             declared = getattr(verbs, base)
-            for verb in (name for name, found in verbs.VERBS.items() if found.declared_by is declared):
+            for verb in (name for name, found in verbs.VERBS.items() if issubclass(declared, found.declared_by)):
                 rows.append(f"| `{verb}` | {_request(verb, paths)} |")
     return "\n".join(rows)
 
@@ -312,8 +312,8 @@ def _request(verb: str, paths: list[str]) -> str:
 
 def _scheme_todo(scheme: str) -> str:
     if scheme == "own":
-        return "what is signed stands in signing.py; set it against the partner's worked example."
-    return "the names of the partner's headers or parameters, and its algorithm."
+        return "# What is signed, and how, stands in signing.py."
+    return "# TODO docs/adapters/signing.md: the names of the partner's headers or parameters, and its algorithm."
 
 
 def _keys_text(scheme: str) -> str:

@@ -152,6 +152,7 @@ def _replies(trial: Trial) -> Iterator[str]:
 
 
 def _verdict(trial: Trial, adapter: Any) -> Iterator[str]:
+    from gateway.model.money import Money
     from gateway.testing.code_lines import place_of_code
 
     yield "\n6 verdict"
@@ -174,7 +175,9 @@ def _verdict(trial: Trial, adapter: Any) -> Iterator[str]:
         detail = f": {operation.reason.detail or operation.reason.code}" if operation.reason else ""
         yield f"  the operation is {operation.state.value}{detail}"
     for effect in trial.effects:
-        amount = "" if effect.amount is None else f" of {effect.amount} {effect.currency}"
+        amount = ""
+        if effect.amount is not None and effect.currency is not None:
+            amount = f" of {Money.of(effect.amount, effect.currency)}"
         yield f"  at the partner: {effect.kind}{amount}"
     if trial.difference is not None:
         yield from (f"  {line}" for line in trial.difference.splitlines())
