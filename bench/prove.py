@@ -108,12 +108,6 @@ PROOFS: Final = (
         "tests.simulation.defects --full",
         "tests.simulation.defects",
     ),
-    _module(
-        "adapter-defects",
-        "each defect planted in an adapter is caught by the conformance suite",
-        "tests.conformance_defects",
-        "tests.conformance_defects",
-    ),
 )
 
 
