@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 import os
+import signal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,6 +86,11 @@ def serve(folder: Path, logs: tuple[str, ...], host: str, port: int) -> None:
         head = witness.remembered(origin)
         click.echo(f"{origin}: {'nothing is remembered yet' if head is None else f'remembered at size {head.size}'}")
     click.echo(f"{witness.key.name} cosigns at http://{host}:{server.server_port}/add-checkpoint")
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a service manager sends the second, a shell may have shut off the first
+        signal.signal(number, signal.default_int_handler)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

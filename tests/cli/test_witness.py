@@ -61,7 +61,7 @@ async def test_it_cosigns_what_grows_and_says_what_it_refuses(folder: Path) -> N
             body = Addition(old, (), a_log(leaves(size), SIGNER)["checkpoint"]).format()
             answers.append(await asyncio.to_thread(post, url, body))
         missing = await asyncio.to_thread(post, url.replace("add-checkpoint", "elsewhere"), b"")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         rest = (await process.communicate())[0].decode()
     finally:
         if process.returncode is None:
