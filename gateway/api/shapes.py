@@ -72,6 +72,9 @@ class OperationView(Model):
     method: str | None = None
     parent: Annotated[str | None, Field(description="Of a follow-up: the operation that it follows")] = None
     subject: str | None = None
+    erased: Annotated[
+        bool | None, Field(description="What told about the person was erased; states and amounts are as they were")
+    ] = None
     links_to: dict[str, str] | None = None
     reason: Reason | None = None
     attention: Annotated[list[AttentionItem] | None, Field(description="What a person should look at")] = None

@@ -239,12 +239,11 @@ class Journal:
         """
         return self._draft("system", {"what": what, "detail": detail or None}, chain=self._process, client="")
 
-    def _sealed(self, chain: str, client: str, plain: bytes, context: bytes) -> bytes:
-        if self._vault is None:
+    def _sealed(self, chain: str, client: str, kind: str, plain: bytes, id_: str) -> bytes:
+        context = sealing_context(kind, id_)
+        # A request of no client is the gateway's own: it fetches a token, or a partner's keys.
+        if self._vault is None or (not client and kind != "callback"):
             return self._seal(plain, context)
-        # Without a client it is the gateway's own: a request for a token, for a partner's keys.
-        if not client and not self._vault.bound(chain):
-            return self._vault.seal_own(plain, context)
         return self._vault.seal(chain, plain, context)
 
     def _salt(self) -> bytes:
@@ -262,7 +261,7 @@ class Journal:
         content: str | None = None,
     ) -> Draft:
         id_, at = self._ids.new("rec"), self._clock.now()
-        body = None if sealed is None else self._sealed(chain or id_, client, sealed, sealing_context(kind, id_))
+        body = None if sealed is None else self._sealed(chain or id_, client, kind, sealed, id_)
         leaf = Leaf(
             {
                 "format": FORMAT,

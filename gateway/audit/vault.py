@@ -12,7 +12,7 @@ How to read it
 
 Rules
 - One data key for each person (client and subject), or for each chain of records that names no person. All that is
-  about one operation is sealed by the key that `bind` found for its chain.
+  about one operation is sealed by the key that `bind` found for its chain, and what nothing was bound for by a new one.
 - Keys are durable before anything is sealed by them. Spare ones are made in blocks beforehand: an operation without a
   subject costs no commit of its own.
 - What the installation's own key sealed (version 0x01) still opens: tokens of the gateway itself, and older records.
@@ -31,17 +31,17 @@ from typing import Final, Generic, TypeVar
 from gateway.crypto.envelope import KEY_BYTES, DataKey, KeyEncryption, key_id_of
 from gateway.crypto.seal import Sealer
 from gateway.model.ids import entropy
-from gateway.model.problems import ConfigurationError, NotProven
+from gateway.model.problems import ConfigurationError, NotProven, Overloaded, Retry
 from gateway.store.subject_keys import StoredKey, SubjectKeys
 
 __all__ = ["SHARED_SECONDS", "Erased", "Vault"]
 
 log = logging.getLogger(__name__)
 
-BLOCK: Final = 256
+BLOCK: Final = 512
 """Spare keys that are made at once."""
 
-LOW: Final = 64
+LOW: Final = 256
 """So few spare keys left: more are made meanwhile."""
 
 MOST_HELD: Final = 50_000
@@ -84,7 +84,7 @@ class _Recent(Generic[T]):
 
 
 class Vault:
-    """Seals and opens. `kek` wraps the keys, `installation` opens (and for the gateway's own tokens: seals) the rest.
+    """Seals and opens. `kek` wraps the keys; `installation` opens what the installation's own key sealed.
 
     `shared`: other processes may destroy keys too. `tag_key` is what subjects are tagged with.
     """
@@ -118,6 +118,11 @@ class Vault:
 
     # Sealing
 
+    async def ready(self) -> None:
+        """Make the first spare keys. Raises `StorageError`."""
+        if not self._spare:
+            await asyncio.shield(self._make())
+
     async def bind(self, chain: str, client: str, subject: str | None = None) -> None:
         """Find the key for everything about `chain`: that of the person, or one of its own."""
         if self._chains.get(chain) is None:
@@ -131,20 +136,16 @@ class Vault:
             self._chains.put(chain, key)
         return key is not None
 
-    def bound(self, chain: str) -> bool:
-        """Whether `chain` has its key."""
-        return self._chains.get(chain) is not None
-
     def seal(self, chain: str, plaintext: bytes, context: bytes) -> bytes:
-        """Seal under the key of `chain`. Raises `LookupError` before `bind`."""
+        """Seal under the key of `chain`, or a new one. Raises `Overloaded` where no spare key is left: try later."""
         key = self._chains.get(chain)
         if key is None:
-            raise LookupError(f"no key was bound to {chain}")
+            if not self._spare:
+                self._make()
+                raise Overloaded("keys are being made", retry=Retry.SAME_KEY, retry_after_seconds=1)
+            key = self._spared()
+            self._chains.put(chain, key)
         return key.seal(plaintext, context)
-
-    def seal_own(self, plaintext: bytes, context: bytes) -> bytes:
-        """Seal what is about nobody, such as the gateway's own requests for tokens; it cannot be erased."""
-        return self._installation.seal(plaintext, context)
 
     # Opening
 
@@ -242,6 +243,9 @@ class Vault:
     async def _take(self) -> DataKey:
         while not self._spare:
             await asyncio.shield(self._make())
+        return self._spared()
+
+    def _spared(self) -> DataKey:
         if len(self._spare) <= LOW:
             self._make()
         key = self._spare.pop()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from gateway.adapters.verbs import Merged, ReadCallbacks
@@ -30,6 +30,7 @@ from gateway.operations.facts import Said, Source
 from gateway.operations.kinds import KINDS
 from gateway.operations.running import trail
 from gateway.store.interface import CallbackSettled, CallbackStored, Recorded, Store, Taken
+from gateway.store.subjects import CallbackMatched
 from gateway.store.work import Work
 
 __all__ = ["Callbacks"]
@@ -105,10 +106,10 @@ class Callbacks:
         if reader is None or facts is None:
             await self._settle(connection, id, digest, "unreadable")
             return REFUSAL
-        busy = False
+        busy, about = False, list[str]()
         for fact in facts:
-            busy = not await self._one(connection, fact, id) or busy
-        await self._settle(connection, id, digest, "unmatched" if busy else "proven")
+            busy = not await self._one(connection, fact, id, about) or busy
+        await self._settle(connection, id, digest, "unmatched" if busy else "proven", about)
         return reader.acknowledge(callback, Merged(busy=busy))
 
     def _read(self, reader: ReadCallbacks | None, callback: Callback) -> list[Fact] | None:
@@ -122,14 +123,15 @@ class Callbacks:
             log.error("the adapter stumbled over a proven callback (%s)", trail(failure))
         return None
 
-    async def _one(self, connection: Connection, fact: Fact, evidence: str) -> bool:
-        """Whether the fact found its operation."""
+    async def _one(self, connection: Connection, fact: Fact, evidence: str, about: list[str]) -> bool:
+        """Whether the fact found its operation, which is added to those that the callback is about."""
         kind = next((known for known in KINDS.values() if known.name == fact.kind), None)
         if kind is None or fact.partner_key is None:
             return False
         operation = await self._store.operation_by_partner_key(connection.name, kind.name, fact.partner_key)
         if operation is None:
             return False
+        about.append(operation.id)
         adapter = connection.adapter
         judge = kind.fetch.name if kind.fetch is not None and kind.fetch.name in adapter.terms else operation.verb
         terms = adapter.terms[judge].for_method(operation.method)
@@ -144,12 +146,15 @@ class Callbacks:
         await self._door.apply(operation, said, Work(self._store))
         return True
 
-    async def _settle(self, connection: Connection, id: str, digest: str, verdict: str) -> None:
+    async def _settle(
+        self, connection: Connection, id: str, digest: str, verdict: str, about: Sequence[str] = ()
+    ) -> None:
         self.verdicts[connection.name, verdict] += 1
         record = self._journal.callback(
             chain=id, connection=connection.name, partner=connection.partner, verdict=verdict, digest=digest
         )
-        await self._store.commit([CallbackSettled(id, verdict), Recorded(record)])
+        matched = [CallbackMatched(id, operation) for operation in dict.fromkeys(about)]
+        await self._store.commit([CallbackSettled(id, verdict), *matched, Recorded(record)])
 
     async def _unproven_one(self, connection: Connection, callback: Callback, digest: str) -> None:
         """Store and record it while the quota lasts, so that nobody can fill the disk; count it always."""

@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.adapters.verbs import Verb
+from gateway.audit.vault import Vault
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.model.initiations import Initiation, New
@@ -93,6 +94,7 @@ class Engine:
         mode: Any,
         public_url: str,
         quarantine: Confinement | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.store = store
         self.connections = connections
@@ -105,6 +107,7 @@ class Engine:
         self._public_url = public_url.rstrip("/")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._quarantine = quarantine
+        self._vault = vault
         self._draining = False
 
     async def initiate(self, kind: Kind, body: New, call: Call, *, parent: str | None = None) -> Answered:
@@ -259,6 +262,8 @@ class Engine:
 
     async def _begin(self, plan: _Plan) -> Operation:
         work, operation = self._opening(plan), plan.operation
+        if self._vault is not None:
+            await self._vault.bind(operation.id, operation.client, operation.subject)
         run = Run(plan.connection, operation, work, Source.REPLY)
         exchange = self.runner.exchange(run, plan.verb)
         said = await self.runner.run(run, plan.verb, plan.question, exchange)

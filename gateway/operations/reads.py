@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.adapters import step
 from gateway.adapters.verbs import FETCH_PARTNER_BALANCE, Verb
+from gateway.audit.vault import Vault
 from gateway.model.accounts import AccountQuery
 from gateway.model.clock import Clock
 from gateway.model.facts import PartnerBalance
@@ -33,11 +34,14 @@ WIRE = Wire()
 class Reads:
     """Runs verbs that only read."""
 
-    def __init__(self, store: Store, connections: Connections, clock: Clock, ids: Identifiers) -> None:
+    def __init__(
+        self, store: Store, connections: Connections, clock: Clock, ids: Identifiers, vault: Vault | None = None
+    ) -> None:
         self._store = store
         self._connections = connections
         self._clock = clock
         self._ids = ids
+        self._vault = vault
 
     async def consent(self, client: str, id: str) -> tuple[Operation, Connection]:
         """An active consent of this client. Raises `Invalid`."""
@@ -101,6 +105,8 @@ class Reads:
             handoff=None,
             code=None,
         )
+        if self._vault is not None and consent is not None:
+            self._vault.follow(exchange.chain, consent)  # what is read is about the person who consented
         try:
             answer: A = await step.run(bound(question, WIRE), lambda asked: connection.channel.send(asked, exchange))
         except PartnerError as failure:

@@ -35,6 +35,7 @@ def public(operation: Operation) -> dict[str, Any]:
         "method": operation.method,
         "parent": operation.parent,
         "subject": operation.subject,
+        "erased": operation.erased or None,
         "links_to": dict(operation.links_to),
         "reason": _json(operation.reason),
         "attention": [_json(item) for item in operation.attention],

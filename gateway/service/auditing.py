@@ -26,6 +26,7 @@ from gateway.audit.policy import COSIGNED, POLICY
 from gateway.audit.proof import Proof, prove, verify_proof
 from gateway.audit.reading import Search, Wanted, search
 from gateway.audit.record import SALT_BYTES, sealing_context
+from gateway.audit.vault import Vault
 from gateway.model.clock import Clock
 from gateway.model.problems import ConfigurationError, NotFound, NotProven, Overloaded, Refused, Retry
 from gateway.service.config import Configuration
@@ -109,6 +110,7 @@ class Auditing:
         unseal: Unseal,
         log: PublishedLog | None,
         keys: Mapping[str, str],
+        vault: Vault | None = None,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -116,6 +118,7 @@ class Auditing:
         self._unseal = unseal
         self.log = log
         self._keys = keys
+        self._vault = vault
 
     async def placed(self, chain: str, number: int) -> Placed | None:
         """One record with its proof. Raises `MissingTile` and `InvalidProof` if the log is damaged."""
@@ -128,6 +131,7 @@ class Auditing:
         """What was sent and received for an operation, by record; the reading is recorded before."""
         await self._record(actor, f"read the bodies of {operation}", reason, operation)
         entries = await self._store.chain(operation)
+        await self._fetch(entries)
         return {entry.id: opened for entry in entries if (opened := self._opened(entry)) is not None}
 
     async def evidence(self, asked: Asked) -> Evidence:
@@ -150,6 +154,8 @@ class Auditing:
             part = self.log.cosigned(part, found[-1].index)
             entries = await self._entries(self.log, found) if asked.bodies else []
             scope = Scope("range", first=found[0].index, end=found[-1].index + 1, asked=_words(asked))
+        if asked.bodies:
+            await self._fetch(entries)
         opened = [one for one in map(self._opened, entries) if one is not None] if asked.bodies else []
         packed = await asyncio.to_thread(
             bundle,
@@ -191,6 +197,10 @@ class Auditing:
             entries += page
             after = page[-1].position
         return entries
+
+    async def _fetch(self, entries: Sequence[Entry]) -> None:
+        if self._vault is not None:
+            await self._vault.fetch([entry.body for entry in entries if entry.body is not None])
 
     def _opened(self, entry: Entry) -> Disclosure | None:
         """What the record commits to; None where it commits to nothing."""

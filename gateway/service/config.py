@@ -8,8 +8,6 @@ Rules
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -22,6 +20,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from gateway.model.schema import Model
 from gateway.service.places import Path, Places
 from gateway.service.references import Origin
+from gateway.service.secret_values import Secrets, decoded, several
+from gateway.service.vault_section import VaultSection
 
 __all__ = [
     "TLS",
@@ -34,6 +34,7 @@ __all__ = [
     "SandboxSection",
     "SigningKeySection",
     "StoreSection",
+    "VaultSection",
     "WebhooksSection",
     "WitnessSection",
 ]
@@ -41,10 +42,6 @@ __all__ = [
 INSTALLATION_SECRET_BYTES_AT_LEAST: Final = 32
 API_KEY_CHARACTERS_AT_LEAST: Final = 32
 CALLBACK_TOKEN_CHARACTERS: Final = 32
-
-
-def _several(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _unguessable(token: SecretStr) -> SecretStr:
@@ -82,7 +79,6 @@ URL = Annotated[
 SHA256 = Annotated[str, _matching(r"[0-9a-f]{64}", "must be a SHA-256 in 64 lower-case hexadecimal digits")]
 LogName = Annotated[str, _matching(r"[^\s+]{1,255}", "must be a name without spaces and plus signs")]
 Token = Annotated[SecretStr, AfterValidator(_unguessable)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), Field(min_length=1)]
 
 
 class GatewaySection(Model):
@@ -119,7 +115,7 @@ class GatewaySection(Model):
     @field_validator("installation_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(_decoded(value.get_secret_value())) < INSTALLATION_SECRET_BYTES_AT_LEAST:
+        if len(decoded(value.get_secret_value())) < INSTALLATION_SECRET_BYTES_AT_LEAST:
             raise ValueError(
                 f"must hold at least {INSTALLATION_SECRET_BYTES_AT_LEAST} bytes as base64 or hexadecimal; "
                 "make one with `openssl rand -hex 32`"
@@ -128,7 +124,7 @@ class GatewaySection(Model):
 
     def secret(self) -> bytes:
         """The installation secret's bytes."""
-        return _decoded(self.installation_secret.get_secret_value())
+        return decoded(self.installation_secret.get_secret_value())
 
     def url(self) -> str:
         """The public URL, without a trailing slash."""
@@ -144,7 +140,7 @@ class ClientSection(Model):
     key: Secrets | None = Field(
         default=None, description="the API key, or several; `lendgate keys new-client` makes one", repr=False
     )
-    key_sha256: Annotated[tuple[SHA256, ...], BeforeValidator(_several), Field(min_length=1)] | None = Field(
+    key_sha256: Annotated[tuple[SHA256, ...], BeforeValidator(several), Field(min_length=1)] | None = Field(
         default=None,
         description="SHA-256 of the API key in hexadecimal, or several: the key itself then stays with the client",
     )
@@ -203,7 +199,7 @@ class ConnectionSection(Model):
     partner_keys: dict[str, str] = Field(
         default_factory=dict, description="key id to the partner's public key or certificate (PEM or bare base64)"
     )
-    partner_roots: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+    partner_roots: Annotated[tuple[str, ...], BeforeValidator(several)] = Field(
         default=(),
         description="certificates (PEM) to which a key that the partner publishes must lead before it is taken; "
         "without them only `partner_keys` count",
@@ -312,6 +308,7 @@ class Configuration(Model):
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
     store: StoreSection = Field(default_factory=StoreSection)
+    vault: VaultSection = Field(default_factory=VaultSection)
     webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
 
@@ -351,6 +348,18 @@ class Configuration(Model):
         return beside if self.store.mark is None else self._folder / self.store.mark
 
     @property
+    def subject_keys(self) -> FilePath:
+        """The place of the keys, where the store is a file."""
+        beside = self.database.with_name("subject-keys.db")
+        return beside if self.vault.keys is None else self._folder / self.vault.keys
+
+    @property
+    def erasures(self) -> FilePath:
+        """The place of what is remembered of erasures."""
+        beside = self.log_directory.with_name(f"{self.log_directory.name}.erasures")
+        return beside if self.vault.erasures is None else self._folder / self.vault.erasures
+
+    @property
     def allowed_plugins(self) -> frozenset[str]:
         """The plugins that may be imported."""
         if self.plugins.allow is not None:
@@ -364,14 +373,3 @@ class Configuration(Model):
             return configured.get_secret_value()
         message = b"callback token" + connection.encode()
         return hmac.digest(self.gateway.secret(), message, "sha256").hex()[:CALLBACK_TOKEN_CHARACTERS]
-
-
-def _decoded(text: str) -> bytes:
-    """The bytes behind hexadecimal or base64 (also the URL-safe form); nothing for any other text."""
-    text = text.strip()
-    if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text):
-        return bytes.fromhex(text)
-    try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
-        return b""

@@ -20,6 +20,8 @@ class Purpose(StrEnum):
     """What a derived key is for."""
 
     STORED = "lendgate/1/sealing/stored"  # bodies, callbacks and tokens, as they rest in the store
+    SUBJECT_KEYS = "lendgate/1/sealing/subject-keys"  # wraps the keys of persons where they rest
+    SUBJECT_TAGS = "lendgate/1/tag/subjects"  # by what persons are found
     CURSORS = "lendgate/1/sealing/cursors"  # cursors that platforms hold
     LOG_KEY = "lendgate/1/signing/log"  # seed of the Ed25519 key that signs checkpoints
     LOG_ORIGIN = "lendgate/1/name/log"

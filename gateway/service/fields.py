@@ -19,6 +19,8 @@ from gateway.service.config import (
     GatewaySection,
     PluginsSection,
     SandboxSection,
+    StoreSection,
+    VaultSection,
     WebhooksSection,
 )
 
@@ -30,6 +32,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "connections.<name>": ConnectionSection,
     "plugins": PluginsSection,
     "audit": AuditSection,
+    "store": StoreSection,
+    "vault": VaultSection,
     "webhooks": WebhooksSection,
     "sandbox": SandboxSection,
 }

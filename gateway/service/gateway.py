@@ -9,6 +9,7 @@ from typing import Literal
 
 from gateway.adapters.registry import Registry
 from gateway.audit.journal import Journal
+from gateway.audit.vault import Vault
 from gateway.model.clock import Clock
 from gateway.model.ids import Identifiers
 from gateway.operations.callbacks import Callbacks
@@ -63,4 +64,5 @@ class Gateway:
     ids: Identifiers
     auditing: Auditing
     quarantine: Confinement
+    vault: Vault | None = None  # None: nothing is sealed by keys that can be destroyed
     audit_log: Path | None = None  # where this process publishes the transparency log, if it does

@@ -5,19 +5,27 @@ Nothing here writes a record, needs a plugin, or trusts anything but the records
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Final
 
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.tree import RightEdge, hash_leaf
+from gateway.audit.vault import Vault
 from gateway.audit.verify import Report, verify
 from gateway.crypto.seal import Sealer
 from gateway.service.config import Configuration
 from gateway.service.derived import Purpose, derived_key
 from gateway.service.stores import entries
+from gateway.service.vault import open_vault
+from gateway.store.interface import Entry
 
 __all__ = ["intents", "left_out", "verify_records"]
+
+PAGE: Final = 1000
 
 
 def verify_records(configuration: Configuration) -> Report:
@@ -26,7 +34,27 @@ def verify_records(configuration: Configuration) -> Report:
     Raises `ConfigurationError` if there is no store yet, `StorageError` if it cannot be read.
     """
     sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED))
-    return verify(entries(configuration), sealer.open)
+    found = entries(configuration)  # first: it says what is wrong where there is no store
+    if configuration.gateway.database_url is None and not configuration.subject_keys.exists():
+        return verify(found, sealer.open)  # a store from before there were subject keys
+    with ThreadPoolExecutor(1) as thread:  # keys come by a loop of its own, and the caller may have one already
+        return thread.submit(_with_vault, configuration, sealer, found).result()
+
+
+def _with_vault(configuration: Configuration, sealer: Sealer, found: Iterator[Entry]) -> Report:
+    with asyncio.Runner() as runner:
+        vault = runner.run(open_vault(configuration, sealer, read_only=True))
+        try:
+            return verify(_with_keys(found, vault, runner), vault.open)
+        finally:
+            runner.run(vault.close())
+
+
+def _with_keys(found: Iterator[Entry], vault: Vault, runner: asyncio.Runner) -> Iterator[Entry]:
+    """The same records; the keys of each are fetched before it is given."""
+    while page := list(islice(found, PAGE)):
+        runner.run(vault.fetch([entry.body for entry in page if entry.body is not None]))
+        yield from page
 
 
 def left_out(configuration: Configuration, checkpoint: Checkpoint) -> str | None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from gateway.adapters.registry import Registry, discover
 from gateway.audit.journal import Journal
+from gateway.audit.vault import Vault
 from gateway.crypto.seal import Sealer
 from gateway.model.clock import Clock, SystemClock
 from gateway.model.ids import Identifiers, entropy
@@ -38,6 +39,7 @@ from gateway.operations.quarantine import Confinement
 from gateway.operations.reads import Reads
 from gateway.operations.returns import Returns
 from gateway.operations.running import Runner
+from gateway.operations.sealing import sealed_store
 from gateway.service.auditing import Auditing, partner_keys
 from gateway.service.config import Configuration
 from gateway.service.connect import Prepared, prepare, refuse_unpackaged
@@ -48,6 +50,7 @@ from gateway.service.learning import KeyLearner
 from gateway.service.log import Publisher
 from gateway.service.quarantine import begin_if_lost, following, serve_safely
 from gateway.service.stores import open_store
+from gateway.service.vault import open_vault
 from gateway.service.watchdog import Watchdog, leave_out_blockers
 from gateway.service.webhooks import Notifying, notifying
 from gateway.service.workers import Worker, Workers
@@ -82,6 +85,7 @@ class _Ground:
 
     configuration: Configuration
     store: Store
+    vault: Vault
     journal: Journal
     sealer: Sealer
     clock: Clock
@@ -144,19 +148,24 @@ async def _ground(
     configuration: Configuration, clock: Clock, entropy: Callable[[int], bytes], stack: AsyncExitStack
 ) -> _Ground:
     failure: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
-    store = await open_store(configuration, clock, partial(_failed, failure))
-    stack.push_async_callback(store.close)
+    plain = await open_store(configuration, clock, partial(_failed, failure))
+    stack.push_async_callback(plain.close)
     ids = Identifiers(clock.now, entropy)
     sealer = Sealer(derived_key(configuration.gateway.secret(), Purpose.STORED), entropy=entropy)
     process = ids.new("run")
-    journal = Journal(ids, clock, configuration.gateway.mode, process, sealer.seal)
+    vault = await open_vault(configuration, sealer, entropy)
+    stack.push_async_callback(vault.close)
+    store = sealed_store(plain, vault)
+    journal = Journal(ids, clock, configuration.gateway.mode, process, sealer.seal, vault)
     high_water = await begin_if_lost(configuration, store, journal, clock, ids)
     stack.push_async_callback(high_water.close)
     publisher = None
     if configuration.audit.publish:
         publisher = await Publisher.open(configuration, store)
         stack.push_async_callback(publisher.close)
-    return _Ground(configuration, store, journal, sealer, clock, ids, process, publisher, high_water, failure, stack)
+    return _Ground(
+        configuration, store, vault, journal, sealer, clock, ids, process, publisher, high_water, failure, stack
+    )
 
 
 def _failed(failure: asyncio.Future[StorageError], wrong: StorageError) -> None:
@@ -218,9 +227,8 @@ def _floors(
     inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
     quarantine = Confinement(store, connections, door, runner, journal, clock, ids)
     engine = _engine(ground, connections, door, runner, quarantine)
-    told = _notifying(ground)
-    door.listeners.append(told.notifier.tell)
-    reads = Reads(store, connections, clock, ids)
+    told = _notifying(ground, door)
+    reads = Reads(store, connections, clock, ids, ground.vault)
     _ready(learners, connections, reads)
     return OpenGateway(
         mode=section.mode,
@@ -233,7 +241,7 @@ def _floors(
         engine=engine,
         door=door,
         inquirer=inquirer,
-        callbacks=Callbacks(store, connections, door, journal, clock, ids, ground.sealer.seal),
+        callbacks=_callbacks(ground, connections, door),
         returns=Returns(store, connections, engine, door, runner, inquirer, clock),
         reads=reads,
         endpoints=told.endpoints,
@@ -242,6 +250,7 @@ def _floors(
         ids=ids,
         auditing=_auditing(ground),
         quarantine=quarantine,
+        vault=ground.vault,
         audit_log=log.directory if log else None,
         configuration=ground.configuration,
         cursors=cursors,
@@ -251,6 +260,16 @@ def _floors(
         failure=ground.failure,
         stack=ground.stack,
     )
+
+
+def _callbacks(ground: _Ground, connections: Connections, door: Door) -> Callbacks:
+    seal = partial(_seal_callback, ground.vault)
+    return Callbacks(ground.store, connections, door, ground.journal, ground.clock, ground.ids, seal)
+
+
+def _seal_callback(vault: Vault, message: bytes, context: bytes) -> bytes:
+    """Under a key of its own: whom it is about is not known yet."""
+    return vault.seal(context.decode(), message, context)
 
 
 def _ready(learners: Mapping[str, KeyLearner], connections: Connections, reads: Reads) -> None:
@@ -271,11 +290,12 @@ def _engine(ground: _Ground, connections: Connections, door: Door, runner: Runne
         mode=section.mode,
         public_url=section.url(),
         quarantine=quarantine,
+        vault=ground.vault,
     )
 
 
-def _notifying(ground: _Ground) -> Notifying:
-    return notifying(
+def _notifying(ground: _Ground, door: Door) -> Notifying:
+    told = notifying(
         ground.configuration.webhooks,
         sandbox=ground.configuration.gateway.mode == "sandbox",
         store=ground.store,
@@ -285,12 +305,14 @@ def _notifying(ground: _Ground) -> Notifying:
         ids=ground.ids,
         stack=ground.stack,
     )
+    door.listeners.append(told.notifier.tell)
+    return told
 
 
 def _auditing(ground: _Ground) -> Auditing:
     log = ground.log.published() if ground.log else None
     keys = partner_keys(ground.configuration)
-    return Auditing(ground.store, ground.journal, ground.clock, ground.sealer.open, log, keys)
+    return Auditing(ground.store, ground.journal, ground.clock, ground.vault.open, log, keys, ground.vault)
 
 
 def _clients(configuration: Configuration) -> Mapping[str, Client]:

@@ -19,6 +19,7 @@ from gateway.model.problems import GatewayError
 from gateway.store.log import LogQuestions
 from gateway.store.operation import Operation
 from gateway.store.quarantine import QuarantineRow, Quarantines
+from gateway.store.subjects import SubjectRow, Subjects
 from gateway.store.webhooks import WebhookRow, Webhooks
 
 __all__ = [
@@ -217,6 +218,7 @@ Row = (
     | TokenDropped
     | WebhookRow
     | QuarantineRow
+    | SubjectRow
 )
 
 
@@ -297,7 +299,7 @@ class StoredCallback:
     verdict: str | None
 
 
-class Store(Webhooks, Quarantines, LogQuestions, Protocol):
+class Store(Webhooks, Quarantines, Subjects, LogQuestions, Protocol):
     """What both back ends offer; one set of conformance tests runs over them."""
 
     async def commit(self, rows: Sequence[Row]) -> None:

@@ -98,6 +98,9 @@ class Operation(Model):
     reserved: int = 0  # minor units held by follow-ups; kept by the store, not by the document
     reservable: int | None = None  # minor units that follow-ups may hold in all
 
+    sealed: str | None = None  # as it rests: base64 of what could tell about a person, which then stands nowhere else
+    erased: bool = False  # what was sealed cannot be opened any more
+
     @classmethod
     def begun(cls, **fields: Any) -> Operation:
         """A new operation of `fields` that fit, which is not checked again: the core made each of them."""

@@ -20,7 +20,7 @@ import asyncpg
 
 from gateway.model.clock import Clock
 from gateway.model.problems import ConfigurationError, StorageError
-from gateway.store import postgres_leases, postgres_quarantine, postgres_webhooks
+from gateway.store import postgres_leases, postgres_quarantine, postgres_subjects, postgres_webhooks
 from gateway.store.interface import Claimed, Entry, EventRow, Row, StoredCallback, StoredToken
 from gateway.store.operation import Operation
 from gateway.store.postgres_queries import FAILURES, Queries, reading
@@ -272,6 +272,16 @@ class PostgresStore:
         self._reader()
         with reading():
             return await postgres_quarantine.quarantines(self._pool)
+
+    async def operations_about(self, client: str, tag: str) -> list[str]:
+        self._reader()
+        with reading():
+            return await postgres_subjects.operations_about(self._pool, client, tag)
+
+    async def callbacks_about(self, operation: str) -> list[str]:
+        self._reader()
+        with reading():
+            return await postgres_subjects.callbacks_about(self._pool, operation)
 
     # Notifications
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from gateway.store import postgres_quarantine
+from gateway.store import postgres_quarantine, postgres_subjects
 from gateway.store import postgres_rows as sql
 from gateway.store.interface import (
     CallbackSettled,
@@ -97,6 +97,7 @@ class Batch:
             TokenKept: self._keep_tokens,
             TokenDropped: self._drop_tokens,
             **{kind: partial(self._each, write) for kind, write in {**WRITERS, **postgres_quarantine.WRITERS}.items()},
+            **{kind: partial(self._each, write) for kind, write in postgres_subjects.WRITERS.items()},
         }
 
     async def lock(self, callers: Iterable[Sequence[Bound]] = ()) -> None:

@@ -263,6 +263,12 @@ class SQLiteStore:
     async def quarantines(self) -> list[Quarantine]:
         return self._reader().quarantines()
 
+    async def operations_about(self, client: str, tag: str) -> list[str]:
+        return self._reader().operations_about(client, tag)
+
+    async def callbacks_about(self, operation: str) -> list[str]:
+        return self._reader().callbacks_about(operation)
+
     # Notifications
 
     async def endpoint(self, id: str, client: str | None = None) -> Endpoint | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import apsw
 
-from gateway.store import sqlite_quarantine
+from gateway.store import sqlite_quarantine, sqlite_subjects
 from gateway.store import sqlite_rows as sql
 from gateway.store.interface import (
     CallbackSettled,
@@ -70,6 +70,7 @@ class Batch:
             TokenKept: self._keep_tokens,
             TokenDropped: self._drop_tokens,
             **{kind: partial(self._each, write) for kind, write in {**WRITERS, **sqlite_quarantine.WRITERS}.items()},
+            **{kind: partial(self._each, write) for kind, write in sqlite_subjects.WRITERS.items()},
         }
 
     def _last(self, query: str) -> int:

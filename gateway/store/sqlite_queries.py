@@ -17,7 +17,7 @@ import apsw
 
 from gateway.model.problems import StorageError
 from gateway.model.states import OPEN
-from gateway.store import sqlite_quarantine
+from gateway.store import sqlite_quarantine, sqlite_subjects
 from gateway.store.interface import Claimed, Entry, EventRow, StoredCallback, StoredToken
 from gateway.store.operation import Operation
 from gateway.store.quarantine import Quarantine, Standing
@@ -69,6 +69,12 @@ class Queries:
 
     def quarantines(self) -> list[Quarantine]:
         return sqlite_quarantine.quarantines(self._all)
+
+    def operations_about(self, client: str, tag: str) -> list[str]:
+        return sqlite_subjects.operations_about(self._all, client, tag)
+
+    def callbacks_about(self, operation: str) -> list[str]:
+        return sqlite_subjects.callbacks_about(self._all, operation)
 
     def claimed(self, client: str, key: str) -> Claimed | None:
         found = self._first("SELECT fingerprint, operation FROM keys WHERE client = ? AND key = ?", client, key)

@@ -29,6 +29,7 @@ from gateway.store.interface import (
     Unchanged,
 )
 from gateway.store.quarantine import QuarantineBegan, QuarantineCleared, QuarantinePrepared, StoreMarked
+from gateway.store.subjects import CallbackMatched, Forgotten, SubjectTagged
 from gateway.store.webhooks import (
     DeliveriesTaken,
     DeliveryHeld,
@@ -238,6 +239,18 @@ def _store_marked(row: StoreMarked) -> Values:
     return ()
 
 
+def _subject_tagged(row: SubjectTagged) -> Values:
+    return (row.client, row.tag, row.operation)
+
+
+def _callback_matched(row: CallbackMatched) -> Values:
+    return (row.callback, row.operation)
+
+
+def _forgotten(row: Forgotten) -> Values:
+    return (row.operation,)
+
+
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
@@ -262,6 +275,9 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     QuarantinePrepared: _quarantine_prepared,
     QuarantineCleared: _quarantine_cleared,
     StoreMarked: _store_marked,
+    SubjectTagged: _subject_tagged,
+    CallbackMatched: _callback_matched,
+    Forgotten: _forgotten,
 }
 
 

@@ -18,7 +18,7 @@ from gateway.audit.verify import verify
 from gateway.crypto.envelope import key_commitment, key_id_of
 from gateway.crypto.seal import Sealer
 from gateway.model.ids import Identifiers
-from gateway.model.problems import ConfigurationError
+from gateway.model.problems import ConfigurationError, Overloaded
 from gateway.store.interface import Recorded
 from gateway.store.sqlite import SQLiteStore
 from gateway.store.sqlite_subject_keys import SQLiteSubjectKeys
@@ -57,9 +57,15 @@ async def test_a_chain_without_a_person_has_a_key_of_its_own(vault: Vault) -> No
     assert key_id_of(vault.seal("pay_1", b"", b"")) != key_id_of(vault.seal("pay_2", b"", b""))
 
 
-async def test_nothing_is_sealed_before_its_key_is_bound(vault: Vault) -> None:
-    with pytest.raises(LookupError):
-        vault.seal("pay_1", b"Zhang Wei", b"")
+async def test_what_no_key_was_bound_for_gets_one_of_its_own(vault: Vault) -> None:
+    with pytest.raises(Overloaded, match="being made"):
+        vault.seal("read_1", b"Zhang Wei", b"")
+    await vault.ready()
+
+    first, second = vault.seal("read_1", b"Zhang Wei", b""), vault.seal("read_1", b"Li Na", b"")
+
+    assert key_id_of(first) == key_id_of(second)
+    assert await vault.opened(first, b"") == b"Zhang Wei"
 
 
 async def test_what_was_sealed_opens_after_a_restart(tmp_path: Path, sealer: Sealer) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.verify import verify_store
-from gateway.crypto.seal import Sealer
 from gateway.model.money import Money
 from gateway.model.payments import NewPayment
 from gateway.model.problems import ConfigurationError, Invalid
@@ -18,7 +17,6 @@ from gateway.model.states import State
 from gateway.operations.engine import Call
 from gateway.sandbox import Running, serve
 from gateway.service.config import Configuration
-from gateway.service.derived import Purpose, derived_key
 from gateway.service.load import parse
 from gateway.service.offline import intents, verify_records
 from gateway.service.open import close, open_gateway, opened
@@ -136,10 +134,10 @@ async def test_the_same_reference_means_the_same_key_after_the_database_is_lost(
 
 
 async def test_what_was_written_verifies_with_keys_and_offline(configuration: Configuration) -> None:
-    secret = configuration.gateway.secret()
     async with opened(configuration) as gateway:
         await gateway.engine.initiate("payment", payment("P-1"), call("k1"))
-        online = await verify_store(gateway.store, Sealer(derived_key(secret, Purpose.STORED)).open)
+        assert gateway.vault is not None
+        online = await verify_store(gateway.store, gateway.vault.open)
         # Also while the gateway has the file open.
         offline = verify_records(configuration)
         listed = list(intents(configuration))
