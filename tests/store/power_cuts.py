@@ -160,7 +160,7 @@ async def _check(path: Path, files: dict[str, bytes], known: Known, tally: Tally
             await store.close()
         if _asked(path, "PRAGMA integrity_check") != [("ok",)]:
             tally.found["corrupt"] += 1
-    except (StorageError, apsw.Error):
+    except (StorageError, apsw.Error, ValueError):  # a row that a torn page left may be no operation at all
         tally.found["corrupt"] += 1
         return list(known.versions)
     tally.found.update({"lost": len(lost)} if lost else {})
