@@ -91,6 +91,9 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "bodies": True,
         "reason": "Complaint 4713, asked for by the shopper on 9 March",
     },
+    "POST /v1/audit/erasures": {"client": "shop", "subject": "person-4711", "reason": "Request E-17"},
+    "POST /v1/audit/holds": {"client": "shop", "subject": "person-4711", "reason": "Court order 12 of 2 March"},
+    "POST /v1/audit/holds/release": {"client": "shop", "subject": "person-4711", "reason": "Court order 12 ended"},
     "POST /v1/quarantine/clear": {
         "reason": "Compared with the bank's statement of 2 March, ticket 4712",
         "connection": "riverbank",

@@ -250,6 +250,30 @@ _QUARANTINE: Final = (
     ),
 )
 
+_ERASURE: Final = (
+    ProblemKind(
+        "legal_hold",
+        409,
+        "It is under legal hold",
+        "Somebody put this person's data under legal hold: nothing of it is erased. Nothing was changed.",
+        "Ask who holds it. An operator ends the hold with POST /v1/audit/holds/release.",
+    ),
+    ProblemKind(
+        "no_legal_hold",
+        409,
+        "There is no legal hold",
+        "This person's data is not under legal hold.",
+        "Compare client and subject with those that were held.",
+    ),
+    ProblemKind(
+        "operations_open",
+        409,
+        "Operations have not ended",
+        "Operations about this person are still open: what they are about is needed to find out how they end.",
+        "Erase again when the named operations have ended; settle by hand those that nobody can find out about.",
+    ),
+)
+
 _NOT_NOW: Final = (
     ProblemKind(
         "overloaded",
@@ -328,6 +352,6 @@ _HAPPENED: Final = (
 )
 
 PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
-    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_BY_HAND, *_QUARANTINE, *_NOT_NOW, *_HAPPENED)
+    kind.name: kind for kind in (*_REACHED_NOBODY, *_REFUSED, *_BY_HAND, *_QUARANTINE, *_ERASURE, *_NOT_NOW, *_HAPPENED)
 }
 """Name to kind, in the order in which a reader meets them."""

@@ -11,6 +11,7 @@ from gateway.api.resources import (
     callbacks,
     consents,
     credit_reports,
+    erasures,
     events,
     evidence,
     health,
@@ -39,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *partners.ROUTES,
     *quarantine.ROUTES,
     *evidence.ROUTES,
+    *erasures.ROUTES,
 )
 
 PAGES: Final[tuple[Page, ...]] = (*callbacks.PAGES, *returns.PAGES, *audit.PAGES, *health.PAGES)

@@ -221,14 +221,19 @@ class Journal:
         reason: str | None = None,
         evidence: str | None = None,
         client: str = "",
+        subject: str | None = None,
     ) -> Draft:
-        """What a person did: `actor` is the authenticated key. The reason is kept for ever and names no customer."""
+        """What a person did: `actor` is the authenticated key. The reason is kept for ever and names no customer.
+
+        `subject` is the tag of whom it was about.
+        """
         fields = {
             "actor": actor,
             "what": what,
             "operation": operation,
             "reason": _cut(reason, SENTENCE),
             "evidence": _cut(evidence, SENTENCE),
+            "subject": subject,
         }
         return self._draft("act", fields, chain=operation, client=client)
 

@@ -100,6 +100,7 @@ class Vault:
         entropy: Callable[[int], bytes] = entropy,
     ) -> None:
         self.keys = keys
+        self.shared = shared
         self._kek = kek
         self._installation = installation
         self._tag_key = tag_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli import audit_read, audit_take
+from gateway.cli import audit_erase, audit_read, audit_take
 from gateway.cli.group import config_option
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def audit() -> None:
     """Prove what was asked, sent, answered and decided."""
 
 
-for command in (*audit_read.COMMANDS, *audit_take.COMMANDS):
+for command in (*audit_read.COMMANDS, *audit_take.COMMANDS, *audit_erase.COMMANDS):
     audit.add_command(command)
 
 

@@ -24,13 +24,14 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from gateway.audit.vault import Erased, Vault
+from gateway.crypto.envelope import key_id_of
 from gateway.model.facts import NextAction
 from gateway.store.interface import EventRow, EventStaged, OperationChanged, OperationOpened, Row, Store
 from gateway.store.operation import Operation, Reason
 from gateway.store.subjects import SubjectTagged
 from gateway.store.webhooks import Due
 
-__all__ = ["SealedStore", "event_place", "operation_place", "sealed_store"]
+__all__ = ["SealedStore", "Traces", "event_place", "operation_place", "sealed_store"]
 
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -69,10 +70,10 @@ def sealed_store(store: Store, vault: Vault) -> Store:
 
 
 class SealedStore:
-    """A `Store`: what is not about operations or events passes through unchanged."""
+    """A `Store`: what is not about operations or events passes through unchanged. `inner` is what it stands before."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
-        self._store = store
+        self.inner = self._store = store
         self._vault = vault
 
     def __getattr__(self, name: str) -> Any:
@@ -156,6 +157,42 @@ class SealedStore:
             one.document if members is None else _open_event(one.id, members, value, self._vault)
             for one, members, value in zip(events, parsed, values, strict=True)
         ]
+
+
+class Traces:
+    """Finds the keys that sealed anything about an operation. `store` is the one behind the seal."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keys(self, operations: Iterable[str]) -> tuple[set[str], int]:
+        """Their ids, and how many values no key sealed that can be destroyed."""
+        found = [key_id_of(value) for id_ in operations for value in await self._values(id_)]
+        return {id_ for id_ in found if id_ is not None}, found.count(None)
+
+    async def _values(self, id_: str) -> list[bytes]:
+        operation = await self._store.operation(id_)
+        if operation is None:
+            return []
+        values = [_bytes(operation.sealed)]
+        values += await self._event_values(operation)
+        chains = [id_]
+        for callback in await self._store.callbacks_about(id_):
+            stored = await self._store.callback(callback)
+            values += [stored.message] if stored is not None else []
+            chains.append(callback)
+        for chain in chains:
+            values += [entry.body for entry in await self._store.chain(chain) if entry.body is not None]
+        return values
+
+    async def _event_values(self, operation: Operation) -> list[bytes]:
+        values, after = list[bytes](), 0
+        while page := await self._store.events(operation.client, after=after, operation=operation.id):
+            for event in page:
+                sealed = event.document.startswith(SEALED_EVENT)
+                values.append(_bytes(json.loads(event.document)["sealed"]) if sealed else b"")
+            after = page[-1].cursor
+        return values
 
 
 class _Event:

@@ -17,6 +17,7 @@ from gateway.operations.connections import Connections
 from gateway.operations.door import Door
 from gateway.operations.endpoints import Endpoints
 from gateway.operations.engine import Engine
+from gateway.operations.erasing import Erasing
 from gateway.operations.inquiry import Inquirer
 from gateway.operations.notifications import Notifier
 from gateway.operations.quarantine import Confinement
@@ -65,4 +66,5 @@ class Gateway:
     auditing: Auditing
     quarantine: Confinement
     vault: Vault | None = None  # None: nothing is sealed by keys that can be destroyed
+    erasing: Erasing | None = None
     audit_log: Path | None = None  # where this process publishes the transparency log, if it does

@@ -24,6 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gateway.adapters.registry import Registry, discover
+from gateway.audit.erasures import Erasures
 from gateway.audit.journal import Journal
 from gateway.audit.vault import Vault
 from gateway.crypto.seal import Sealer
@@ -34,6 +35,7 @@ from gateway.operations.callbacks import Callbacks
 from gateway.operations.connections import Connection, Connections
 from gateway.operations.door import Door
 from gateway.operations.engine import Engine
+from gateway.operations.erasing import Erasing
 from gateway.operations.inquiry import Inquirer
 from gateway.operations.quarantine import Confinement
 from gateway.operations.reads import Reads
@@ -220,8 +222,7 @@ def _floors(
     section, store, journal = ground.configuration.gateway, ground.store, ground.journal
     clock, ids, log = ground.clock, ground.ids, ground.log
     learners = {name: _learner(one, ground) for name, one in prepared.items()}
-    working = {name: _connection(one, ground, learners[name]) for name, one in prepared.items()}
-    connections = Connections(working, broken)
+    connections = Connections({name: _connection(prepared[name], ground, learners[name]) for name in prepared}, broken)
     door = Door(store, journal, connections, clock, ids, timedelta(hours=section.doubt_horizon_hours))
     runner = Runner(clock, ids)
     inquirer = Inquirer(store, connections, door, runner, clock, ground.process)
@@ -251,6 +252,7 @@ def _floors(
         auditing=_auditing(ground),
         quarantine=quarantine,
         vault=ground.vault,
+        erasing=Erasing(store, ground.vault, Erasures(ground.configuration.erasures), journal, clock),
         audit_log=log.directory if log else None,
         configuration=ground.configuration,
         cursors=cursors,
@@ -330,6 +332,7 @@ async def _begin(gateway: OpenGateway) -> None:
     start = gateway.journal.system(what="start", detail=_running(gateway))
     await gateway.store.commit([Recorded(start)])
     gateway.stack.push_async_callback(_record_stop, gateway)
+    await _replay_erasures(gateway)
     await serve_safely(gateway.quarantine)
     left = await gateway.inquirer.recover()
     if left:
@@ -343,6 +346,12 @@ async def _begin(gateway: OpenGateway) -> None:
     watchdog = Watchdog(_packages(gateway.registry), gateway.configuration.blockers)
     watchdog.start()
     gateway.stack.push_async_callback(watchdog.stop)
+
+
+async def _replay_erasures(gateway: OpenGateway) -> None:
+    count = 0 if gateway.erasing is None else await gateway.erasing.replay()
+    if count:
+        log.warning("%d keys that an erasure had destroyed were there again; they are destroyed once more", count)
 
 
 async def _record_stop(gateway: OpenGateway) -> None:

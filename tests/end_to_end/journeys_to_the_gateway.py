@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from tests.end_to_end import bodies
 from tests.end_to_end.journeys import journey, verbs_of
 from tests.end_to_end.receiver import receiving
@@ -54,6 +56,24 @@ def a_store_that_was_not_put_back_has_nothing_to_clear(house: SandboxHouse) -> N
 
     assert standing == {"connections": []}
     assert (refused.status_code, refused.json()["title"]) == (409, "There is nothing to clear")
+
+
+@journey("POST /v1/audit/erasures", "POST /v1/audit/holds", "POST /v1/audit/holds/release")
+def an_erased_person_is_read_by_nobody_and_a_held_one_is_kept(house: SandboxHouse) -> None:
+    subject = f"person-{uuid.uuid4().hex}"
+    paid = house.until(house.act("/v1/payments", {**bodies.scanned_payment(), "subject": subject}), "succeeded")
+    word = {"client": "shop", "subject": subject, "reason": "Request E-17"}
+
+    house.ask("/v1/audit/holds", json=word, as_client="operator")
+    refused = house.send("POST", "/v1/audit/erasures", json=word, as_client="operator")
+    house.ask("/v1/audit/holds/release", json=word, as_client="operator")
+    done = house.ask("/v1/audit/erasures", json=word, as_client="operator")
+
+    now = house.get("/v1/payments/{id}", id=paid["id"])
+    assert (refused.status_code, refused.json()["title"]) == (409, "It is under legal hold")
+    assert (done["operations"], done["left"]) == (1, 0)
+    assert (now["erased"], now["state"], now["amount"]) == (True, "succeeded", paid["amount"])
+    assert "subject" not in now
 
 
 @journey("POST /v1/operations/{id}/settle")
