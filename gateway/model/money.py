@@ -94,7 +94,12 @@ class Money(Model):
 
     @classmethod
     def from_minor(cls, units: int, currency: str) -> Money:
-        """From an amount in the currency's smallest unit: `from_minor(12800, "CNY")` is ¥128.00."""
+        """From an amount in the currency's smallest unit: `from_minor(12800, "CNY")` is ¥128.00.
+
+        Raises `ValueError` for a currency that is none.
+        """
+        if currency not in MINOR_UNITS:
+            raise ValueError(f"{currency[:10]!r} is no currency of ISO 4217")
         return cls(amount=Decimal(units).scaleb(-MINOR_UNITS[currency]), currency=currency)
 
     def minor(self) -> int:

@@ -45,3 +45,8 @@ def test_minor_units_and_json_lose_nothing(units: int, currency: str) -> None:
     assert money.minor() == units
     assert Money.model_validate_json(money.model_dump_json()) == money
     assert isinstance(money.amount, Decimal)
+
+
+def test_units_of_an_unknown_currency_are_no_money() -> None:
+    with pytest.raises(ValueError, match="no currency"):
+        Money.from_minor(100, "XYZ")

@@ -95,6 +95,8 @@ class Heard(BaseModel):
     def of(cls, reply: Reply) -> Heard:
         """Read the envelope's errors, then bizContent, then the text member `resultJson`; the innermost wins."""
         outer = reply.json()
+        if not isinstance(outer, dict):
+            raise NotUnderstood("the reply holds no object")
         business = outer.pop("bizContent", {})
         if not isinstance(business, dict):
             raise NotUnderstood("bizContent holds no object")
@@ -110,12 +112,12 @@ class Heard(BaseModel):
 
     @property
     def accepted(self) -> bool | None:
-        """Y or N; where neither is said, a policy number without an error says Y."""
+        """Y or N; where nothing is said, a policy number without an error says Y. Any other word says nothing."""
         if self.success in ("Y", True):
             return None if self.error not in (None, "", "0") else True
         if self.success in ("N", False):
             return False
-        return True if self.policy_no and not self.error else None
+        return True if self.success is None and self.policy_no and not self.error else None
 
     @property
     def message(self) -> str | None:

@@ -319,7 +319,7 @@ def test_what_each_form_of_answer_says(desk_settings: ZhonganSettings, body: str
 
 
 @pytest.mark.parametrize(
-    "body", ['{"bizContent":[]}', '{"bizContent":{"resultJson":"x"}}', '{"bizContent":{"resultJson":"[]"}}']
+    "body", ["[1]", '{"bizContent":[]}', '{"bizContent":{"resultJson":"x"}}', '{"bizContent":{"resultJson":"[]"}}']
 )
 def test_a_misshapen_answer_is_not_understood(body: str) -> None:
     with pytest.raises(NotUnderstood):
@@ -355,3 +355,11 @@ def desk_settings() -> ZhonganSettings:
 def test_what_is_legacy_or_open_must_be_chosen(changes: Any, remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         ZhonganSettings(**{**BARE, **changes})
+
+
+def test_a_word_that_is_neither_yes_nor_no_is_no_success() -> None:
+    body = b'{"bizContent": {"isSuccess": "PERHAPS", "policyNo": "P1"}}'
+
+    heard = Heard.of(Reply(200, (), body, ASKED_AT))
+
+    assert heard.accepted is None
