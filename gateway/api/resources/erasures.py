@@ -81,7 +81,7 @@ ROUTES: Final = (
         {200: ErasedView},
         OPERATOR,
         body=About,
-        problems=("legal_hold", "operations_open"),
+        problems=("not_found", "legal_hold", "operations_open"),
         description="For ever: what was sent, received and known about the person can be read by nobody any more. "
         "States, amounts and the log stay, and the log still verifies. Recorded with the key that did it and the "
         "reason.",
@@ -95,6 +95,7 @@ ROUTES: Final = (
         {200: HoldView},
         OPERATOR,
         body=About,
+        problems=("not_found",),
         description="Nothing about the person is erased until the hold is released.",
     ),
     Route(
@@ -106,7 +107,7 @@ ROUTES: Final = (
         {200: HoldView},
         OPERATOR,
         body=About,
-        problems=("no_legal_hold",),
+        problems=("not_found", "no_legal_hold"),
         description="Recorded with the key that did it and the reason.",
     ),
 )
