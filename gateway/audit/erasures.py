@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gateway.model.problems import ConfigurationError, StorageError
+from gateway.store.durable import sync
 
 __all__ = ["Erasure", "Erasures"]
 
@@ -62,7 +63,7 @@ class Erasures:
             finally:
                 os.close(descriptor)
             if new:
-                _keep_name(self._path.parent)
+                sync(self._path.parent)
         except OSError as wrong:
             raise StorageError(f"{self._path} cannot be written ({wrong.strerror}): nothing was erased") from wrong
 
@@ -81,11 +82,3 @@ def _cut_to_whole_lines(descriptor: int) -> None:
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         os.ftruncate(descriptor, os.pread(descriptor, size, 0).rfind(b"\n") + 1)
-
-
-def _keep_name(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

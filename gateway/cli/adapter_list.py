@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.group import table
+from gateway.cli.partners import show_installed
 
 __all__ = ["describe", "list_"]
 
@@ -19,23 +19,12 @@ def list_(ctx: click.Context) -> None:
 
     Exit status 1 if one is broken.
     """
-    from gateway.adapters.registry import discover
+    show_installed(ctx, ["adapter", "package", "protocol", "does"], _does)
 
-    found = sorted(discover().plugins.values(), key=lambda plugin: plugin.name)
-    if not found:
-        click.echo("No plugin is installed. From a source folder: pip install -e plugins/<partner>")
-        return
-    rows = []
-    for plugin in found:
-        package = f"{plugin.distribution} {plugin.version}"
-        if plugin.broken:
-            rows.append([plugin.name, package, "", f"broken: {plugin.broken}"])
-        for kind in plugin.adapters.values():
-            callbacks = ", callbacks" if hasattr(kind, "acknowledge") else ""
-            rows.append([kind.name, package, kind.version, f"{len(kind.terms)} verbs{callbacks}"])
-    table(["adapter", "package", "protocol", "does"], rows)
-    if any(plugin.broken for plugin in found):
-        ctx.exit(1)
+
+def _does(adapter: Any) -> tuple[str, str]:
+    callbacks = ", callbacks" if hasattr(adapter, "acknowledge") else ""
+    return adapter.version, f"{len(adapter.terms)} verbs{callbacks}"
 
 
 @click.command()

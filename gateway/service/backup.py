@@ -27,6 +27,7 @@ from gateway.model.problems import ConfigurationError, StorageError
 from gateway.service.config import Configuration
 from gateway.service.high_water import Mark, read_mark, write_mark
 from gateway.store import sqlite_backup
+from gateway.store.durable import sync
 from gateway.store.quarantine import Standing
 from gateway.store.sqlite_file import FileLock
 
@@ -70,11 +71,12 @@ def back_up(configuration: Configuration, target: Path, now: datetime) -> Manife
         file, standing = _dump(configuration.gateway.database_url.get_secret_value(), beside)
     digest = configuration.places.digest
     manifest = Manifest(now.isoformat(), standing.identity, standing.number, file.name, _sha256(file), digest, before)
-    _write(beside / MANIFEST, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
-    _sync(file)
-    _sync(beside)
+    (beside / MANIFEST).write_bytes(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
+    sync(beside / MANIFEST)
+    sync(file)
+    sync(beside)
     os.rename(beside, target)
-    _sync(target.parent)
+    sync(target.parent)
     return manifest
 
 
@@ -118,7 +120,7 @@ def _restore_file(
     arriving = database.with_name(f"{database.name}.arriving")
     shutil.copyfile(source / manifest.file, arriving)
     arriving.chmod(0o600)
-    _sync(arriving)
+    sync(arriving)
     _announce(configuration, source, manifest)
     if database.exists():
         aside = f"{database.name}.replaced-{now:%Y%m%dT%H%M%S}"
@@ -128,7 +130,7 @@ def _restore_file(
                 os.rename(part, part.with_name(aside + end))
         done.append(f"The store that stood there is kept as {database.with_name(aside)}.")
     os.rename(arriving, database)
-    _sync(database.parent)
+    sync(database.parent)
     return [*done, f"The store of {manifest.made_at} is back, up to record {manifest.number}."]
 
 
@@ -205,18 +207,3 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as wrong:
         raise StorageError(f"{path} cannot be read: {wrong.strerror}") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from typing import Final
 from gateway.audit.directory import STATE, Directory
 from gateway.audit.head import Head, HeadFile
 from gateway.audit.tree import RightEdge, hash_leaf
+from gateway.store.durable import replace, sync
 from gateway.store.interface import Store
 from gateway.store.quarantine import Standing
 
@@ -95,7 +96,7 @@ def _succeed(directory: Path, closed: Path, identity: str) -> None:
     _write(following, BELONGS, identity)
     os.rename(directory, closed)
     os.rename(following, directory)
-    _sync(directory.parent)
+    sync(directory.parent)
 
 
 def _next(directory: Path) -> Path:
@@ -111,19 +112,6 @@ def _read(directory: Path, name: str) -> str | None:
 
 def _write(directory: Path, name: str, value: str) -> None:
     (directory / STATE).mkdir(parents=True, exist_ok=True)
-    beside = directory / STATE / f"{name}.new"
-    with beside.open("w", encoding="ascii") as file:
-        file.write(f"{value}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, directory / STATE / name)
-    for folder in (directory / STATE, directory, directory.parent):
-        _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace(directory / STATE / name, f"{value}\n".encode("ascii"), 0o644)
+    for folder in (directory, directory.parent):
+        sync(folder)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.model.problems import ConfigurationError, StorageError
+from gateway.store.durable import replace
 from gateway.store.interface import Store
 from gateway.store.quarantine import Quarantine, Standing, StoreMarked
 
@@ -71,19 +71,7 @@ def read_mark(path: Path) -> Mark | None:
 
 def write_mark(path: Path, mark: Mark) -> None:
     """Replace the mark; durable on return. Raises `OSError`."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, json.dumps(asdict(mark)).encode() + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(beside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace(path, json.dumps(asdict(mark)).encode() + b"\n")
 
 
 def judge(standing: Standing, mark: Mark | None, quarantines: list[Quarantine]) -> Lost | None:

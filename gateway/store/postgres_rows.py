@@ -29,6 +29,7 @@ from gateway.store.interface import (
 )
 from gateway.store.quarantine import QuarantineBegan, QuarantineCleared, QuarantinePrepared, StoreMarked
 from gateway.store.subjects import CallbackMatched, Forgotten, SubjectTagged
+from gateway.store.values import as_it_is
 from gateway.store.webhooks import (
     DeliveriesTaken,
     DeliveryHeld,
@@ -174,10 +175,6 @@ def _changed(row: OperationChanged) -> Values:
     )
 
 
-def _unchanged(row: Unchanged) -> Values:
-    return (row.operation, row.version)
-
-
 def _reserved(row: Reserved) -> Values:
     if row.amount < 0:
         raise ValueError("a reservation holds an amount; give it back with Released")
@@ -206,10 +203,6 @@ def _settled(row: CallbackSettled) -> Values:
 
 def _kept(row: TokenKept) -> Values:
     return (row.connection, row.name, row.sealed, row.expires_at)
-
-
-def _dropped(row: TokenDropped) -> Values:
-    return (row.connection, row.name)
 
 
 def _endpoint(row: EndpointAdded) -> Values:
@@ -248,35 +241,11 @@ def _quarantine_began(row: QuarantineBegan) -> Values:
     return (row.identity, one.id, one.began_at, one.cause, one.before, *numbers, one.lost_since, one.prepared)
 
 
-def _quarantine_prepared(row: QuarantinePrepared) -> Values:
-    return (row.quarantine,)
-
-
-def _quarantine_cleared(row: QuarantineCleared) -> Values:
-    return (row.quarantine, row.connection, row.at, row.actor)
-
-
-def _store_marked(row: StoreMarked) -> Values:
-    return ()
-
-
-def _subject_tagged(row: SubjectTagged) -> Values:
-    return (row.client, row.tag, row.operation)
-
-
-def _callback_matched(row: CallbackMatched) -> Values:
-    return (row.callback, row.operation)
-
-
-def _forgotten(row: Forgotten) -> Values:
-    return (row.operation,)
-
-
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     KeyClaimed: _key,
     OperationOpened: _opened,
     OperationChanged: _changed,
-    Unchanged: _unchanged,
+    Unchanged: as_it_is,
     Reserved: _reserved,
     Released: _released,
     Recorded: _record,
@@ -284,7 +253,7 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     CallbackStored: _callback,
     CallbackSettled: _settled,
     TokenKept: _kept,
-    TokenDropped: _dropped,
+    TokenDropped: as_it_is,
     EndpointAdded: _endpoint,
     EndpointChanged: _endpoint_changed,
     EndpointRemoved: _endpoint_removed,
@@ -293,12 +262,12 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     DeliverySettled: _delivery_settled,
     DeliveryRequested: _delivery_requested,
     QuarantineBegan: _quarantine_began,
-    QuarantinePrepared: _quarantine_prepared,
-    QuarantineCleared: _quarantine_cleared,
-    StoreMarked: _store_marked,
-    SubjectTagged: _subject_tagged,
-    CallbackMatched: _callback_matched,
-    Forgotten: _forgotten,
+    QuarantinePrepared: as_it_is,
+    QuarantineCleared: as_it_is,
+    StoreMarked: as_it_is,
+    SubjectTagged: as_it_is,
+    CallbackMatched: as_it_is,
+    Forgotten: as_it_is,
 }
 
 

@@ -15,6 +15,7 @@ import apsw
 
 from gateway.model.problems import StorageError
 from gateway.store import sqlite_quarantine
+from gateway.store.durable import sync
 from gateway.store.migrate import APPLICATION_ID
 from gateway.store.quarantine import Standing
 from gateway.store.sqlite_file import reader
@@ -45,8 +46,8 @@ def copy(source: Path, target: Path) -> Standing:
         finally:
             writing.close()
             reading.close()
-        _sync(target)
-        _sync(target.parent)
+        sync(target)
+        sync(target.parent)
     except (apsw.Error, OSError) as wrong:
         raise StorageError(f"{source} cannot be copied to {target} ({type(wrong).__name__}: {wrong})") from wrong
     return examine(target)
@@ -77,11 +78,3 @@ def _standing(connection: apsw.Connection) -> Standing:
         return sqlite_quarantine.standing(lambda query: connection.execute(query).fetchall())
     number = connection.execute("SELECT coalesce(max(position), 0) FROM records").get
     return Standing("", False, number, None)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

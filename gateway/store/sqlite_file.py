@@ -16,6 +16,7 @@ from typing import Final
 import apsw
 
 from gateway.model.problems import ConfigurationError
+from gateway.store.durable import sync
 
 __all__ = ["FileLock", "create", "reader", "writer"]
 
@@ -62,11 +63,7 @@ def create(path: Path) -> None:
     if path.exists():
         return
     os.close(_owned(path))
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def writer(path: Path) -> apsw.Connection:

@@ -30,6 +30,7 @@ from gateway.store.interface import (
 )
 from gateway.store.quarantine import QuarantineBegan, QuarantineCleared, QuarantinePrepared, StoreMarked
 from gateway.store.subjects import CallbackMatched, Forgotten, SubjectTagged
+from gateway.store.values import as_it_is
 from gateway.store.webhooks import (
     DeliveriesTaken,
     DeliveryHeld,
@@ -181,14 +182,6 @@ def _kept(row: TokenKept) -> Values:
     return (row.connection, row.name, row.sealed, _optional(row.expires_at))
 
 
-def _dropped(row: TokenDropped) -> Values:
-    return (row.connection, row.name)
-
-
-def _unchanged(row: Unchanged) -> Values:
-    return (row.operation, row.version)
-
-
 def _endpoint(row: EndpointAdded) -> Values:
     one = row.endpoint
     kinds, created = json.dumps(one.kinds), microseconds(one.created_at)
@@ -227,28 +220,8 @@ def _quarantine_began(row: QuarantineBegan) -> Values:
     return (row.identity, one.id, began, one.cause, one.before, one.number, one.mark, lost, one.prepared)
 
 
-def _quarantine_prepared(row: QuarantinePrepared) -> Values:
-    return (row.quarantine,)
-
-
 def _quarantine_cleared(row: QuarantineCleared) -> Values:
     return (row.quarantine, row.connection, microseconds(row.at), row.actor)
-
-
-def _store_marked(row: StoreMarked) -> Values:
-    return ()
-
-
-def _subject_tagged(row: SubjectTagged) -> Values:
-    return (row.client, row.tag, row.operation)
-
-
-def _callback_matched(row: CallbackMatched) -> Values:
-    return (row.callback, row.operation)
-
-
-def _forgotten(row: Forgotten) -> Values:
-    return (row.operation,)
 
 
 _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
@@ -262,8 +235,8 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     CallbackStored: _callback,
     CallbackSettled: _settled,
     TokenKept: _kept,
-    TokenDropped: _dropped,
-    Unchanged: _unchanged,
+    TokenDropped: as_it_is,
+    Unchanged: as_it_is,
     EndpointAdded: _endpoint,
     EndpointChanged: _endpoint_changed,
     EndpointRemoved: _endpoint_removed,
@@ -272,12 +245,12 @@ _BINDERS: Final[dict[type[Any], Callable[[Any], Values]]] = {
     DeliverySettled: _delivery_settled,
     DeliveryRequested: _delivery_requested,
     QuarantineBegan: _quarantine_began,
-    QuarantinePrepared: _quarantine_prepared,
+    QuarantinePrepared: as_it_is,
     QuarantineCleared: _quarantine_cleared,
-    StoreMarked: _store_marked,
-    SubjectTagged: _subject_tagged,
-    CallbackMatched: _callback_matched,
-    Forgotten: _forgotten,
+    StoreMarked: as_it_is,
+    SubjectTagged: as_it_is,
+    CallbackMatched: as_it_is,
+    Forgotten: as_it_is,
 }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from tests.api.house import House, housed
 from tests.service.installed import RIVERBANK, installed
 
 Run = Callable[..., Result]
@@ -32,6 +33,15 @@ def riverbank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     place.mkdir()
     with installed(place, monkeypatch, riverbank=RIVERBANK) as site:
         yield site
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway that answers over HTTP."""
+    place = tmp_path / "house"
+    place.mkdir()
+    async with housed(place) as opened:
+        yield opened
 
 
 @pytest.fixture

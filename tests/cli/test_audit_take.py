@@ -11,19 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.api.house import KEYS, House, housed, payment
+from tests.api.house import KEYS, House, payment
 from tests.api.published import Log, publishing
 from tests.cli.conftest import Run
 
 Ask = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    place = tmp_path / "house"
-    place.mkdir()
-    async with housed(place) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from click.testing import Result
 
 from gateway.store.webhooks import DeliverySettled
-from tests.api.house import KEYS, House, housed, payment
+from tests.api.house import KEYS, House, payment
 from tests.cli.conftest import Run
 from tests.operations.lending_platform import Platform, listening
 
 Ask = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    place = tmp_path / "house"
-    place.mkdir()
-    async with housed(place) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,34 +10,17 @@ import pytest
 
 from gateway.model.problems import ConfigurationError, StorageError
 from gateway.model.states import State
-from gateway.sandbox import Running, serve
+from gateway.sandbox import Running
 from gateway.service.backup import back_up, read_manifest, restore
 from gateway.service.config import Configuration
 from gateway.service.open import opened
 from tests.riverbank_simulator import RiverbankSimulator
-from tests.service.installed import RIVERBANK, installed
-from tests.service.restored_house import ENVIRONMENT, configured, effects, pay
+from tests.service.restored_house import ENVIRONMENT, effects, pay
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "site").mkdir()
-    with installed(tmp_path / "site", monkeypatch, riverbank=RIVERBANK):
-        yield
-
-
-@pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Running[RiverbankSimulator]]:
-    async with await serve(RiverbankSimulator, tmp_path / "bank") as running:
-        running.simulator.remembers = False
-        yield running
-
-
-@pytest.fixture
-def configuration(tmp_path: Path, bank: Running[RiverbankSimulator]) -> Configuration:
-    return configured(tmp_path, bank)
+pytestmark = pytest.mark.usefixtures("riverbank", "forgetful")
 
 
 async def test_it_is_taken_while_the_gateway_runs_and_holds_what_is_durable(

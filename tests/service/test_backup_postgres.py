@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,31 +12,19 @@ import pytest
 
 from gateway.model.problems import ConfigurationError
 from gateway.model.states import State
-from gateway.sandbox import Running, serve
+from gateway.sandbox import Running
 from gateway.service.backup import back_up, restore
 from gateway.service.config import Configuration
 from gateway.service.open import opened
 from gateway.store.postgres_backup import dump_command, environment
 from tests.riverbank_simulator import RiverbankSimulator
-from tests.service.installed import RIVERBANK, installed
 from tests.service.restored_house import configured, effects, pay
 from tests.store.postgres_server import PostgresServer, installation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "site").mkdir()
-    with installed(tmp_path / "site", monkeypatch, riverbank=RIVERBANK):
-        yield
-
-
-@pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Running[RiverbankSimulator]]:
-    async with await serve(RiverbankSimulator, tmp_path / "bank") as running:
-        running.simulator.remembers = False
-        yield running
+pytestmark = pytest.mark.usefixtures("riverbank", "forgetful")
 
 
 @pytest.fixture

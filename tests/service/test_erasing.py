@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,50 +16,16 @@ from gateway.model.states import State
 from gateway.operations.engine import Call
 from gateway.operations.erasing import Erased, Erasing, Person
 from gateway.operations.view import public
-from gateway.sandbox import Running, serve
 from gateway.service.config import Configuration
-from gateway.service.load import parse
 from gateway.service.offline import verify_records
 from gateway.service.open import OpenGateway, opened
 from gateway.store.interface import OperationChanged
 from gateway.store.operation import Operation
-from tests.riverbank_simulator import RiverbankSimulator
-from tests.service.installed import RIVERBANK, installed
 
-ENVIRONMENT = {"INSTALLATION": "5e" * 32, "SHOP_KEY": "lg_sandbox_" + "k" * 43}
 ZHANG = Person("shop", "zhang-canary")
 NAME = "Zhang Wei Canary"
 
-
-@pytest.fixture(autouse=True)
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "site").mkdir()
-    with installed(tmp_path / "site", monkeypatch, riverbank=RIVERBANK):
-        yield
-
-
-@pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Running[RiverbankSimulator]]:
-    async with await serve(RiverbankSimulator, tmp_path / "bank") as running:
-        yield running
-
-
-@pytest.fixture
-def configuration(tmp_path: Path, bank: Running[RiverbankSimulator]) -> Configuration:
-    text = f"""\
-[gateway]
-mode = "sandbox"
-installation_secret = "env:INSTALLATION"
-[clients.shop]
-role = "platform"
-key = "env:SHOP_KEY"
-[connections.riverbank]
-partner = "riverbank"
-hosts = ["{bank.onboarding.hosts[0]}"]
-settings = {{ url = "{bank.url}" }}
-secrets = {{ shared = "file:bank/shared" }}
-"""
-    return parse(text, tmp_path, environment=ENVIRONMENT)
+pytestmark = pytest.mark.usefixtures("riverbank")
 
 
 async def pay(gateway: OpenGateway, reference: str, subject: str | None = ZHANG.subject) -> Operation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,14 @@ from gateway.model.payments import NewPayment
 from gateway.model.problems import ConfigurationError, Invalid
 from gateway.model.states import State
 from gateway.operations.engine import Call
-from gateway.sandbox import Running, serve
+from gateway.sandbox import Running
 from gateway.service.config import Configuration
 from gateway.service.load import parse
 from gateway.service.offline import intents, verify_records
 from gateway.service.open import close, open_gateway, opened
 from tests.riverbank_simulator import RiverbankSimulator
 from tests.service.installed import RIVERBANK, installed
-
-ENVIRONMENT = {"INSTALLATION": "5e" * 32, "SHOP_KEY": "lg_sandbox_" + "k" * 43}
+from tests.service.restored_house import ENVIRONMENT, configured
 
 
 @pytest.fixture(autouse=True)
@@ -35,31 +34,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Running[RiverbankSimulator]]:
-    async with await serve(RiverbankSimulator, tmp_path / "bank") as running:
-        yield running
-
-
-@pytest.fixture
 def configuration(tmp_path: Path, bank: Running[RiverbankSimulator]) -> Configuration:
-    host = bank.onboarding.hosts[0]
-    text = f"""\
-[gateway]
-mode = "sandbox"
-installation_secret = "env:INSTALLATION"
-[clients.shop]
-role = "platform"
-key = "env:SHOP_KEY"
-[connections.riverbank]
-partner = "riverbank"
-hosts = ["{host}"]
-settings = {{ url = "{bank.url}" }}
-secrets = {{ shared = "file:bank/shared" }}
-[connections.sunken]
-partner = "sunken"
-hosts = ["{host}"]
-"""
-    return parse(text, tmp_path, environment=ENVIRONMENT)
+    sunken = f'[connections.sunken]\npartner = "sunken"\nhosts = ["{bank.onboarding.hosts[0]}"]'
+    return configured(tmp_path, bank, more=sunken)
 
 
 def payment(reference: str, connection: str = "riverbank") -> NewPayment:

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from gateway.audit.directory import FileReader
 from gateway.model.problems import Conflicting, NotFound, Refused
 from gateway.model.states import State
-from gateway.sandbox import Point, Running, serve
+from gateway.sandbox import Point, Running
 from gateway.service.config import Configuration
 from gateway.service.log import log_origin
 from gateway.service.open import opened
 from gateway.store.interface import OperationOpened
 from gateway.testing.clock import ManualClock
 from tests.riverbank_simulator import RiverbankSimulator
-from tests.service.installed import RIVERBANK, installed
-from tests.service.restored_house import Copy, configured, effects, pay, refund, transfer
+from tests.service.restored_house import Copy, effects, pay, refund, transfer
 
-
-@pytest.fixture(autouse=True)
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "site").mkdir()
-    with installed(tmp_path / "site", monkeypatch, riverbank=RIVERBANK):
-        yield
-
-
-@pytest.fixture
-async def bank(tmp_path: Path) -> AsyncIterator[Running[RiverbankSimulator]]:
-    async with await serve(RiverbankSimulator, tmp_path / "bank") as running:
-        running.simulator.remembers = False  # whatever is sent twice moves money twice
-        yield running
-
-
-@pytest.fixture
-def configuration(tmp_path: Path, bank: Running[RiverbankSimulator]) -> Configuration:
-    return configured(tmp_path, bank)
+pytestmark = pytest.mark.usefixtures("riverbank", "forgetful")
 
 
 async def older(configuration: Configuration, clock: ManualClock | None = None) -> Copy:

@@ -8,7 +8,6 @@ Rules
 from __future__ import annotations
 
 import base64
-import json
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints, model_validator
@@ -19,7 +18,7 @@ from gateway.api.handler import Answer, Inbound, Route
 from gateway.api.problems import not_found, wrong_parameter
 from gateway.api.query import NoQuery
 from gateway.api.receipts import place_of
-from gateway.api.resources.operations import Word
+from gateway.api.resources.operations import Word, readable
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.evidence import Disclosure
 from gateway.audit.note import parse_note
@@ -138,14 +137,7 @@ async def show(call: Inbound[None, ShowQuery]) -> Answer:
 
 
 def _shown(entry: Entry, opened: Disclosure | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "number": entry.number,
-        "id": entry.id,
-        "kind": entry.kind,
-        "at": entry.at.isoformat().replace("+00:00", "Z"),
-        "hash": entry.hash,
-        "record": json.loads(entry.leaf),
-    }
+    shown = readable(entry)
     if opened is not None and opened.unavailable is not None:
         shown["body_unavailable"] = opened.unavailable
     elif opened is not None and opened.body is not None:

@@ -21,7 +21,7 @@ from gateway.operations.view import public
 from gateway.store.interface import Entry
 from gateway.store.operation import Kind
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "readable"]
 
 TAG: Final = "Operations"
 
@@ -79,10 +79,11 @@ async def timeline(call: Inbound[None, NoQuery]) -> Answer:
     """Every record of an operation, in order, each with its hash."""
     operation = await found(call)
     records = await call.gateway.store.chain(operation.id)
-    return Answer({"operation": operation.id, "records": [_readable(entry) for entry in records]})
+    return Answer({"operation": operation.id, "records": [readable(entry) for entry in records]})
 
 
-def _readable(entry: Entry) -> dict[str, Any]:
+def readable(entry: Entry) -> dict[str, Any]:
+    """A record as it is shown."""
     return {
         "number": entry.number,
         "id": entry.id,
